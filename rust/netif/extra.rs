@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Extra-info entries.
+//!
+//! `netif.h`: "Can be present if initial request or response has `NET{T,R}XF_extra_info`, or
+//! previous extra request has `XEN_NETIF_EXTRA_MORE`. The struct therefore needs to fit into
+//! either a tx or rx slot and is therefore limited to 8 octets."
+//!
+//! C header: [`include/xen/interface/io/netif.h`](srctree/include/xen/interface/io/netif.h)
+
+use crate::fault::Fault;
+
+/// `XEN_NETIF_EXTRA_FLAG_MORE`: another extra-info entry follows.
+const FLAG_MORE: u8 = 1;
+
+/// What an extra-info entry is about: `XEN_NETIF_EXTRA_TYPE_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExtraKind {
+    /// The packet is to be segmented.
+    Gso = 1,
+    /// A multicast address joins the filter.
+    McastAdd = 2,
+    /// A multicast address leaves the filter.
+    McastDel = 3,
+    /// The packet's hash value.
+    Hash = 4,
+    /// Room before the packet for an XDP program.
+    Xdp = 5,
+}
+
+impl TryFrom<u8> for ExtraKind {
+    type Error = Fault;
+
+    /// "`XEN_NETIF_EXTRA_TYPE_NONE` (0) Never used - invalid", as is anything past XDP.
+    #[inline]
+    fn try_from(kind: u8) -> Result<Self, Fault> {
+        match kind {
+            1 => Ok(Self::Gso),
+            2 => Ok(Self::McastAdd),
+            3 => Ok(Self::McastDel),
+            4 => Ok(Self::Hash),
+            5 => Ok(Self::Xdp),
+            _ => Err(Fault::BadExtra { kind }),
+        }
+    }
+}
+
+/// An extra-info entry, `struct xen_netif_extra_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// What the entry is about.
+    pub kind: ExtraKind,
+    /// Another extra-info entry follows. Other flags mean nothing.
+    pub more: bool,
+    /// The kind's own 6 bytes, unchecked.
+    pub payload: [u8; 6],
+}
+
+impl Extra {
+    /// Takes an entry apart: byte 0 is the type, byte 1 the flags, then come 6 bytes of payload and
+    /// "padding for tx".
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::BadExtra`] if the type is none that the protocol knows.
+    #[inline]
+    pub fn from_words(w: [u32; 3]) -> Result<Self, Fault> {
+        let [w0, w1, _padding] = w;
+        let [kind, flags, p0, p1] = w0.to_ne_bytes();
+        let [p2, p3, p4, p5] = w1.to_ne_bytes();
+        Ok(Self {
+            kind: ExtraKind::try_from(kind)?,
+            more: flags & FLAG_MORE != 0,
+            payload: [p0, p1, p2, p3, p4, p5],
+        })
+    }
+}

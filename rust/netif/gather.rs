@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Guest Tx: a packet's bytes, piece by piece.
+//!
+//! The slots of a packet are one long string of bytes to its reader, who cuts it as the
+//! destination demands (head and pages of an skb, a local page boundary). Each cut stays within one
+//! slot and is the source side of one grant copy.
+
+use crate::{
+    tx_chain::Slot,
+    wire::at_most, //
+};
+
+/// Contiguous bytes of the guest: the source of one grant copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Grant reference of the page.
+    pub gref: u32,
+    /// Byte in the page at which the piece starts.
+    pub offset: u16,
+    /// Bytes, at least 1; `offset + len` is not more than 4096.
+    pub len: u16,
+}
+
+/// Reads the slots of a packet from front to back.
+///
+/// # Invariants
+///
+/// `taken` is less than the length of the first of `slots`, or 0 if there is none left.
+#[derive(Clone, Debug)]
+pub struct Gather<'a> {
+    slots: &'a [Slot],
+    taken: u16,
+}
+
+impl<'a> Gather<'a> {
+    /// Starts at the first byte of `slots`, those of a [`Packet`](crate::tx_chain::Packet).
+    #[inline]
+    pub fn new(slots: &'a [Slot]) -> Self {
+        // INVARIANT: The slots of a packet are not empty.
+        Self { slots, taken: 0 }
+    }
+
+    /// Returns the next bytes, as many as lie in one slot and fit into `space` bytes; `None` when
+    /// all are taken or `space` is 0.
+    #[inline]
+    pub fn take(&mut self, space: u32) -> Option<Piece> {
+        let (slot, rest) = self.slots.split_first()?;
+        // By the invariant this does not wrap, nor does the offset below.
+        let left = slot.len().wrapping_sub(self.taken);
+        let len = at_most(space, left);
+        if len == 0 {
+            return None;
+        }
+        let offset = slot.offset().wrapping_add(self.taken);
+        if len == left {
+            // INVARIANT: At the start of the next slot.
+            self.slots = rest;
+            self.taken = 0;
+        } else {
+            // INVARIANT: `len` is less than what was left.
+            self.taken = self.taken.wrapping_add(len);
+        }
+        Some(Piece {
+            gref: slot.gref(),
+            offset,
+            len,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Strict parsing of xenstore values.
+//!
+//! The frontend's nodes hold whatever the guest likes, and the toolstack's are typed by people.
+//! A value is taken as a whole or not at all: no signs, no blanks, no numbers with something after
+//! them, and never the low bits of a number that is too long. Values come without their final NUL.
+
+/// The value is not of the form that its key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// Digits of the largest number, 4294967295.
+const MAX_DIGITS: usize = 10;
+
+/// Parses a decimal number: 1 to 10 ASCII digits, not more than [`u32::MAX`].
+///
+/// # Errors
+///
+/// [`Malformed`] if it is anything else.
+pub fn parse_u32(v: &[u8]) -> Result<u32, Malformed> {
+    if v.is_empty() || v.len() > MAX_DIGITS {
+        return Err(Malformed);
+    }
+    let mut number = 0_u32;
+    for &byte in v {
+        if !byte.is_ascii_digit() {
+            return Err(Malformed);
+        }
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        number = number
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_add(digit))
+            .ok_or(Malformed)?;
+    }
+    Ok(number)
+}
+
+/// Parses a decimal number: 1 to 10 ASCII digits, not more than [`u16::MAX`].
+///
+/// # Errors
+///
+/// [`Malformed`] if it is anything else.
+pub fn parse_u16(v: &[u8]) -> Result<u16, Malformed> {
+    u16::try_from(parse_u32(v)?).map_err(|_| Malformed)
+}
+
+/// Parses a switch: a number as in [`parse_u32`], and everything but 0 is on.
+///
+/// # Errors
+///
+/// [`Malformed`] if it is no number.
+pub fn parse_bool(v: &[u8]) -> Result<bool, Malformed> {
+    Ok(parse_u32(v)? != 0)
+}
+
+/// Returns the value of a hexadecimal digit of either case.
+fn hex_digit(byte: u8) -> Result<u8, Malformed> {
+    match byte {
+        b'0'..=b'9' => Ok(byte.wrapping_sub(b'0')),
+        b'a'..=b'f' => Ok(byte.wrapping_sub(b'a').wrapping_add(10)),
+        b'A'..=b'F' => Ok(byte.wrapping_sub(b'A').wrapping_add(10)),
+        _ => Err(Malformed),
+    }
+}
+
+/// Parses an Ethernet address: `xx:xx:xx:xx:xx:xx`, two hexadecimal digits each.
+///
+/// # Errors
+///
+/// [`Malformed`] if it is anything else.
+pub fn parse_mac(v: &[u8]) -> Result<[u8; 6], Malformed> {
+    let &[a0, a1, b':', b0, b1, b':', c0, c1, b':', d0, d1, b':', e0, e1, b':', f0, f1] = v else {
+        return Err(Malformed);
+    };
+    let octet = |high: u8, low: u8| Ok((hex_digit(high)? << 4) | hex_digit(low)?);
+    Ok([
+        octet(a0, a1)?,
+        octet(b0, b1)?,
+        octet(c0, c1)?,
+        octet(d0, d1)?,
+        octet(e0, e1)?,
+        octet(f0, f1)?,
+    ])
+}
+
+/// What the frontend can take, of the features that it names in its own nodes.
+///
+/// All are off in a frontend that names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// `feature-sg`: packets of more than one slot.
+    pub sg: bool,
+    /// `feature-rx-notify`: it "sends notification for rx requests"; without it the backend
+    /// "cannot safely queue packets (as it may not be kicked to send them)".
+    pub rx_notify: bool,
+    /// `feature-no-csum-offload`: no blank checksums in IPv4. "If it is missing then the feature
+    /// is assumed to be on", checksum offload that is.
+    pub no_csum_offload: bool,
+    /// `feature-ipv6-csum-offload`: blank checksums in IPv6. "If it is missing then the feature is
+    /// assumed to be off."
+    pub ipv6_csum_offload: bool,
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Index arithmetic of a back ring.
+//!
+//! Indices are free running 32-bit numbers that wrap; an entry's place in the ring is the index
+//! modulo [`RING_SIZE`]. Of the four indices on the shared page the frontend writes `req_prod` and
+//! `rsp_event`, and both may hold anything at any time.
+//!
+//! ```text
+//!      rsp_prod            req_cons            req_prod        rsp_prod + RING_SIZE
+//! --------+-------------------+-------------------+-------------------+--------
+//!         | consumed, not yet |     unconsumed    |   free for the    |
+//!         |     answered      |                   |     frontend      |
+//! ```
+//!
+//! C header: [`include/xen/interface/io/ring.h`](srctree/include/xen/interface/io/ring.h)
+
+use crate::{
+    fault::Fault,
+    wire::RING_SIZE, //
+};
+
+/// Mask that takes an index to its place in the ring.
+const SLOT_MASK: u32 = 0xff;
+
+const _: () = assert!(SLOT_MASK == RING_SIZE - 1);
+
+/// Returns the place in the ring of the entry at `index`, always less than [`RING_SIZE`].
+#[inline]
+pub fn slot(index: u32) -> usize {
+    // CAST: No more than 255.
+    (index & SLOT_MASK) as usize
+}
+
+/// Tells whether the frontend asked to hear of one of the responses `old_rsp_prod..new_rsp_prod`.
+///
+/// `rsp_event` is to be read after `new_rsp_prod` was made visible, with a full barrier in between:
+/// "front sees new resps /before/ we check `rsp_event`" (`RING_PUSH_RESPONSES_AND_CHECK_NOTIFY`).
+/// It is the index that the producer has to pass; the response that carries it past is the one at
+/// `rsp_event - 1`.
+#[inline]
+#[must_use]
+pub fn must_notify(old_rsp_prod: u32, new_rsp_prod: u32, rsp_event: u32) -> bool {
+    new_rsp_prod.wrapping_sub(rsp_event) < new_rsp_prod.wrapping_sub(old_rsp_prod)
+}
+
+/// The backend's private indices of a ring.
+///
+/// # Invariants
+///
+/// `req_cons` is 0 to [`RING_SIZE`] entries ahead of `rsp_prod`, as long as the caller keeps to the
+/// terms of [`BackRing::consume`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackRing {
+    req_cons: u32,
+    rsp_prod: u32,
+}
+
+impl BackRing {
+    /// Takes up a ring where the responses stand, like `BACK_RING_ATTACH`.
+    ///
+    /// A frontend that was there before may have left the ring in the middle; the requests from
+    /// `rsp_prod` on are still unanswered.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::RequestOverflow`] if more requests are posted than the ring has entries.
+    #[inline]
+    pub fn attach(req_prod: u32, rsp_prod: u32) -> Result<Self, Fault> {
+        // INVARIANT: Nothing is consumed yet.
+        let ring = Self {
+            req_cons: rsp_prod,
+            rsp_prod,
+        };
+        ring.unconsumed(req_prod)?;
+        Ok(ring)
+    }
+
+    /// Returns the number of requests, at most [`RING_SIZE`], between the consumer and `req_prod`
+    /// as just read from the shared page.
+    ///
+    /// "Ill-behaved frontend determination: Can there be this many requests?"
+    /// (`RING_REQUEST_PROD_OVERFLOW`)
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::RequestOverflow`] if `req_prod` is more than [`RING_SIZE`] ahead of the responses,
+    /// or behind what was consumed.
+    #[inline]
+    pub fn unconsumed(&self, req_prod: u32) -> Result<u32, Fault> {
+        let posted = req_prod.wrapping_sub(self.rsp_prod);
+        let consumed = self.req_cons.wrapping_sub(self.rsp_prod);
+        if posted > RING_SIZE {
+            return Err(self.overflow(req_prod));
+        }
+        match posted.checked_sub(consumed) {
+            Some(unconsumed) => Ok(unconsumed),
+            None => Err(self.overflow(req_prod)),
+        }
+    }
+
+    /// Makes the fault, off the hot path.
+    #[cold]
+    fn overflow(&self, req_prod: u32) -> Fault {
+        Fault::RequestOverflow {
+            req_prod,
+            rsp_prod: self.rsp_prod,
+        }
+    }
+
+    /// Returns the index of the next request to consume.
+    #[inline]
+    pub fn req_cons(&self) -> u32 {
+        self.req_cons
+    }
+
+    /// Returns the index of the next response, which is what the shared `rsp_prod` becomes when
+    /// the responses so far are pushed.
+    #[inline]
+    pub fn rsp_prod(&self) -> u32 {
+        self.rsp_prod
+    }
+
+    /// Returns the place in the ring of the request `ahead` entries after the next one to consume,
+    /// always less than [`RING_SIZE`].
+    #[inline]
+    pub fn peek_slot(&self, ahead: u32) -> usize {
+        slot(self.req_cons.wrapping_add(ahead))
+    }
+
+    /// Consumes `n` requests: no more than [`BackRing::unconsumed`] counted.
+    ///
+    /// The private index is all that changes; the caller holds copies of the requests.
+    #[inline]
+    pub fn consume(&mut self, n: u32) {
+        // INVARIANT: `unconsumed()` leaves room for `n` up to `rsp_prod + RING_SIZE`.
+        self.req_cons = self.req_cons.wrapping_add(n);
+    }
+
+    /// Returns the place in the ring of the next response, and moves past it.
+    ///
+    /// `netif.h`: "responses always appear in the same ring slot as their corresponding request".
+    /// As responses are made in the order of the requests, this is that slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::ResponseOverflow`] if every consumed request is answered.
+    #[inline]
+    pub fn answer(&mut self) -> Result<usize, Fault> {
+        if self.rsp_prod == self.req_cons {
+            return Err(Fault::ResponseOverflow);
+        }
+        let place = slot(self.rsp_prod);
+        // INVARIANT: `rsp_prod` was behind `req_cons`, so it does not get ahead of it.
+        self.rsp_prod = self.rsp_prod.wrapping_add(1);
+        Ok(place)
+    }
+
+    /// Returns the `req_event` that makes the frontend notify as soon as `wanted` unconsumed
+    /// requests exist.
+    ///
+    /// `RING_FINAL_CHECK_FOR_REQUESTS` is this with `wanted` 1, which is also what 0 is taken for.
+    /// To be published before a last look at `req_prod`, with a full barrier in between.
+    #[inline]
+    pub fn req_event_for(&self, wanted: u32) -> u32 {
+        self.req_cons.wrapping_add(wanted.max(1))
+    }
+}
