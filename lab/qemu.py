@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Xen and dom0 in QEMU: with KVM where it works, else emulated."""
+
+import os
+import signal
+import subprocess
+import time
+
+from lab import cache, root
+from lab.progress import LabError, die_with_parent, say, tail
+
+MEMORY, DOM0_MEMORY, CPUS = 3072, 1536, 2
+
+# What the first instructions of the probe are: out 0xf4, 0x10 and halt.
+_PROBE_CODE = b"\xb0\x10\xe6\xf4\xf4"
+_PROBE_STATUS = (0x10 << 1) | 1
+
+
+def accelerator(build_root):
+    """QEMU's options for the fastest CPU that works: /dev/kvm may exist and not run anything."""
+    if os.path.exists("/dev/kvm") and _kvm_runs(build_root):
+        return "KVM", ["-accel", "kvm", "-cpu", "host"]
+    # Xen would use the emulated SVM, which costs time and gives a PV dom0 nothing.
+    return "emulation (TCG)", ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-svm"]
+
+
+def _kvm_runs(build_root):
+    folder = cache.place("tmp", f"kvm-probe-{os.getpid()}")
+    folder.mkdir()
+    rom = bytearray(65536)
+    rom[0xfff0:0xfff0 + len(_PROBE_CODE)] = _PROBE_CODE
+    (folder / "rom").write_bytes(rom)
+    argv = ["timeout", "20", "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none",
+            "-no-reboot", "-m", "16", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-bios", f"{root.RUN}/rom"]
+    try:
+        done = subprocess.run(build_root.command(argv, [(folder, root.RUN, "ro")]), capture_output=True)
+        return done.returncode == _PROBE_STATUS
+    finally:
+        cache.remove_tree(folder)
+
+
+class Machine:
+    """A running Xen. Its files are in run_dir: console.log (Xen and dom0), report.log (the task), guests.log."""
+
+    LOGS = ("console.log", "report.log", "guests.log")
+
+    def __init__(self, build_root, images, run_dir, interactive=False):
+        self.run_dir = run_dir
+        how, options = accelerator(build_root)
+        say(f"booting Xen and dom0 with {how}; all output is kept in {run_dir}")
+        for name in self.LOGS:
+            (run_dir / name).touch()
+        files = f"{root.RUN}/%s"
+        console = "stdio,mux=on,signal=off" if interactive else "null"
+        xen = (f"loglvl=warning guest_loglvl=warning com1=115200,8n1 console=com1 dom0_mem={DOM0_MEMORY}M,max:{DOM0_MEMORY}M "
+               f"dom0_max_vcpus={CPUS} sched=credit")
+        linux = "console=hvc0 loglevel=5 printk.devkmsg=on panic=5 net.ifnames=0"
+        argv = ["qemu-system-x86_64", *options, "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
+                "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
+                "-chardev", f"file,id=report,path={files % 'report.log'}", "-device", "pci-serial,chardev=report,addr=4",
+                "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5",
+                "-kernel", f"{root.KERNEL}/xen", "-append", xen,
+                "-initrd", f"{root.KERNEL}/vmlinux {linux},{files % 'dom0.cpio'}"]
+        if interactive:
+            argv += ["-mon", "chardev=console"]
+        binds = [(images, root.KERNEL, "ro"), (run_dir, root.RUN, "rw")]
+        self.log = open(run_dir / "qemu.log", "wb")
+        own = {} if interactive else {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": self.log,
+                                      "start_new_session": True}
+        self.process = subprocess.Popen(build_root.command(argv, binds), preexec_fn=die_with_parent, **own)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        if self.running():
+            self.process.send_signal(signal.SIGKILL)  # unshare --kill-child takes QEMU with it
+        self.process.wait()
+        self.log.close()
+        (self.run_dir / "dom0.cpio").unlink(missing_ok=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def trouble(self, what):
+        """The error for a machine that ended or hangs: what, and the ends of its console and of QEMU's messages."""
+        lines = [what]
+        for name in ("qemu.log", "console.log"):
+            end = tail(self.run_dir / name)
+            if end:
+                lines += [f"the end of {name}:"] + ["  | " + line for line in end]
+        lines.append(f"everything is in {self.run_dir}")
+        return LabError("\n".join(lines))
+
+
+class Follower:
+    """Reads the lines that are added to a log."""
+
+    def __init__(self, path):
+        self.file, self.partial = open(path, "rb"), b""
+
+    def lines(self):
+        data = self.partial + self.file.read()
+        *whole, self.partial = data.split(b"\n")
+        return [line.rstrip(b"\r").decode(errors="replace") for line in whole]
+
+
+class Watch:
+    """Follows a machine's three logs until it ends; a machine that is silent for too long is dead."""
+
+    def __init__(self, machine, silence):
+        self.machine, self.silence = machine, silence
+        self.followers = {name: Follower(machine.run_dir / name) for name in machine.LOGS}
+
+    def events(self):
+        """Yields (log name, line), and ("", "") now and then. Ends when the machine has; raises if it hangs."""
+        last = time.monotonic()
+        while True:
+            running = self.machine.running()
+            for name, follower in self.followers.items():
+                for line in follower.lines():
+                    last = time.monotonic()
+                    yield name, line
+            if not running:
+                return
+            if time.monotonic() - last > self.silence:
+                raise self.machine.trouble(f"dom0 has said nothing for {self.silence} s: it hangs")
+            yield "", ""
+            time.sleep(0.2)
