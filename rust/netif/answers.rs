@@ -123,3 +123,96 @@ impl Default for Answers {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// Returns the ids and statuses in a list.
+    fn content(answers: &Answers) -> Vec<(u16, Status)> {
+        answers.iter().map(|r| (r.id, r.status)).collect()
+    }
+
+    #[test]
+    fn keeps_order() {
+        let mut answers = Answers::new();
+        assert!(answers.is_empty());
+        answers.push_request(7);
+        answers.push_extra();
+        answers.push_request(u16::MAX);
+        assert_eq!(answers.len(), 3);
+        assert_eq!(
+            content(&answers),
+            [
+                (7, Status::Okay),
+                (0, Status::Null),
+                (u16::MAX, Status::Okay)
+            ]
+        );
+        answers.clear();
+        assert!(answers.is_empty());
+        assert_eq!(answers.iter().count(), 0);
+        answers.push_request(8);
+        assert_eq!(content(&answers), [(8, Status::Okay)]);
+    }
+
+    #[test]
+    fn fails_requests_but_not_extras() {
+        // R E R R
+        let list = || {
+            let mut answers = Answers::new();
+            answers.push_request(0);
+            answers.push_extra();
+            answers.push_request(2);
+            answers.push_request(3);
+            answers
+        };
+        let [okay, error, null] = [Status::Okay, Status::Error, Status::Null];
+        for (range, expected) in [
+            (0..0, [okay, null, okay, okay]),
+            (0..1, [error, null, okay, okay]),
+            (0..2, [error, null, okay, okay]),
+            (1..3, [okay, null, error, okay]),
+            (0..4, [error, null, error, error]),
+            (3..100, [okay, null, okay, error]),
+            (4..100, [okay, null, okay, okay]),
+            (100..200, [okay, null, okay, okay]),
+            (usize::MAX..usize::MAX, [okay, null, okay, okay]),
+            #[expect(clippy::reversed_empty_ranges, reason = "what a wrong caller may pass")]
+            (3..1, [okay, null, okay, okay]),
+        ] {
+            let mut answers = list();
+            answers.fail(range.clone());
+            assert_eq!(answers.len(), 4);
+            let statuses: Vec<_> = answers.iter().map(|r| r.status).collect();
+            assert_eq!(statuses, expected, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn failing_does_not_reach_the_next_batch() {
+        let mut answers = Answers::new();
+        answers.push_request(1);
+        answers.fail(0..256);
+        answers.clear();
+        answers.push_request(2);
+        answers.fail(1..256);
+        answers.push_request(3);
+        assert_eq!(content(&answers), [(2, Status::Okay), (3, Status::Okay)]);
+    }
+
+    #[test]
+    fn ignores_what_does_not_fit() {
+        let mut answers = Answers::new();
+        for id in 0..256 {
+            answers.push_request(id);
+        }
+        let full = content(&answers);
+        assert_eq!(full.len(), 256);
+        answers.push_request(256);
+        answers.push_extra();
+        assert_eq!(answers.len(), 256);
+        assert_eq!(content(&answers), full);
+    }
+}

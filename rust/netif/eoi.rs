@@ -112,3 +112,56 @@ impl EoiWord {
         (EoiWord(0), Some(eoi))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{
+        GuestRx,
+        GuestTx, //
+    };
+
+    #[test]
+    fn one_direction() {
+        for dir in [GuestTx, GuestRx] {
+            for (worked, eoi) in [(true, Eoi::Worked), (false, Eoi::Spurious)] {
+                let word = EoiWord::default().arrive(dir == GuestTx, dir == GuestRx);
+                assert_eq!(word.finish(dir, worked), (EoiWord(0), Some(eoi)));
+            }
+        }
+    }
+
+    #[test]
+    fn spurious_only_if_no_direction_worked() {
+        for (tx, rx, eoi) in [
+            (false, false, Eoi::Spurious),
+            (true, false, Eoi::Worked),
+            (false, true, Eoi::Worked),
+            (true, true, Eoi::Worked),
+        ] {
+            let arrived = EoiWord::default().arrive(true, true);
+            let (word, none) = arrived.finish(GuestTx, tx);
+            assert_eq!(none, None);
+            assert_eq!(word.finish(GuestRx, rx), (EoiWord(0), Some(eoi)));
+            let (word, none) = arrived.finish(GuestRx, rx);
+            assert_eq!(none, None);
+            assert_eq!(word.finish(GuestTx, tx), (EoiWord(0), Some(eoi)));
+        }
+    }
+
+    #[test]
+    fn polls_without_an_event_change_nothing() {
+        let idle = EoiWord::default();
+        assert_eq!(idle.finish(GuestTx, true), (idle, None));
+        assert_eq!(idle.arrive(false, false), idle);
+        let tx_only = idle.arrive(true, false);
+        assert_eq!(tx_only.finish(GuestRx, true), (tx_only, None));
+    }
+
+    #[test]
+    fn survives_its_atomic_variable() {
+        for raw in 0..8 {
+            assert_eq!(EoiWord::from_raw(raw).into_raw(), raw);
+        }
+    }
+}

@@ -76,3 +76,57 @@ impl Extra {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lays the bytes of an entry out as words.
+    fn words(bytes: [u8; 12]) -> [u32; 3] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        [[a, b, c, d], [e, f, g, h], [i, j, k, l]].map(u32::from_ne_bytes)
+    }
+
+    #[test]
+    fn layout() {
+        let entry = words([1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(
+            Extra::from_words(entry),
+            Ok(Extra {
+                kind: ExtraKind::Gso,
+                more: true,
+                payload: [2, 3, 4, 5, 6, 7],
+            })
+        );
+    }
+
+    #[test]
+    fn kinds() {
+        for kind in 0..=u8::MAX {
+            let parsed = Extra::from_words(words([kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+            let known = match kind {
+                1 => ExtraKind::Gso,
+                2 => ExtraKind::McastAdd,
+                3 => ExtraKind::McastDel,
+                4 => ExtraKind::Hash,
+                5 => ExtraKind::Xdp,
+                _ => {
+                    assert_eq!(parsed, Err(Fault::BadExtra { kind }));
+                    continue;
+                }
+            };
+            assert_eq!(parsed.map(|extra| extra.kind), Ok(known));
+        }
+    }
+
+    #[test]
+    fn only_the_first_flag_means_something() {
+        for flags in 0..=u8::MAX {
+            let entry = words([3, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(
+                Extra::from_words(entry).map(|extra| extra.more),
+                Ok(flags % 2 == 1)
+            );
+        }
+    }
+}

@@ -121,3 +121,64 @@ impl Drop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        collections::HashSet,
+        string::ToString, //
+    };
+
+    #[test]
+    fn faults_name_the_thing_and_the_value() {
+        let overflow = Fault::RequestOverflow {
+            req_prod: 70_001,
+            rsp_prod: 70_002,
+        };
+        let crossing = Fault::PageCrossing {
+            offset: 4001,
+            size: 4002,
+        };
+        for (fault, parts) in [
+            (overflow, ["request index", "70001", "70002"]),
+            (
+                Fault::Truncated { available: 77 },
+                ["packet", "77", "posted"],
+            ),
+            (Fault::TooManySlots { slots: 21 }, ["packet", "21", "slots"]),
+            (crossing, ["slot of 4002 bytes", "offset 4001", "page"]),
+            (Fault::BadExtra { kind: 0 }, ["extra info", "type", "0"]),
+            (
+                Fault::ResponseOverflow,
+                ["more responses", "than", "requests"],
+            ),
+        ] {
+            let line = fault.to_string();
+            for part in parts {
+                assert!(line.contains(part), "{part:?} is not in {line:?}");
+            }
+            assert!(!line.contains('\n'));
+            // A log line and a xenstore node; the latter has room for 2048 bytes.
+            assert!(line.len() < 100, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn drops_index_their_list() {
+        for (index, reason) in Drop::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), index);
+        }
+    }
+
+    #[test]
+    fn drop_names_are_unique_snake_case() {
+        let names: HashSet<_> = Drop::ALL.into_iter().map(Drop::name).collect();
+        assert_eq!(names.len(), Drop::ALL.len());
+        for name in names {
+            assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'));
+            // `ETH_GSTRING_LEN` is 32, and the driver puts a prefix before the name.
+            assert!(name.len() < 24, "{name:?}");
+        }
+    }
+}

@@ -68,3 +68,84 @@ impl<'a> Gather<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        answers::Answers,
+        tx_chain::{
+            parse,
+            Packet, //
+        },
+        wire::{
+            tx_flag,
+            TxRequest, //
+        },
+    };
+    use std::vec::Vec;
+
+    /// Makes the packet of three slots: 100 bytes, 4096 bytes, 1 byte.
+    fn packet() -> Packet {
+        let slots = [(7, 3000, 4197), (8, 0, 4096), (9, 4095, 1)];
+        let read = |i: u32| {
+            let (gref, offset, size) = slots[usize::try_from(i).unwrap()];
+            TxRequest {
+                gref,
+                offset,
+                flags: if i < 2 { tx_flag::MORE_DATA } else { 0 },
+                id: 0,
+                size,
+            }
+            .to_words()
+        };
+        let chain = parse(3, 20, read, &mut Answers::new()).unwrap();
+        chain.outcome.unwrap()
+    }
+
+    /// Takes with one space after the other, as (gref, offset, len).
+    fn take(spaces: &[u32]) -> Vec<Option<(u32, u16, u16)>> {
+        let packet = packet();
+        let mut gather = Gather::new(packet.slots());
+        let pieces = spaces.iter().map(|&space| gather.take(space));
+        pieces
+            .map(|piece| piece.map(|p| (p.gref, p.offset, p.len)))
+            .collect()
+    }
+
+    #[test]
+    fn whole_slots() {
+        assert_eq!(
+            take(&[u32::MAX, 65_536, 4097, 1]),
+            [
+                Some((7, 3000, 100)),
+                Some((8, 0, 4096)),
+                Some((9, 4095, 1)),
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn cut_by_space() {
+        assert_eq!(
+            take(&[99, 1, 0, 1000, 4000, 4000, 0]),
+            [
+                Some((7, 3000, 99)),
+                Some((7, 3099, 1)),
+                None,
+                Some((8, 0, 1000)),
+                Some((8, 1000, 3096)),
+                Some((9, 4095, 1)),
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_comes_of_nothing() {
+        let mut gather = Gather::new(&[]);
+        assert_eq!(gather.take(0), None);
+        assert_eq!(gather.take(u32::MAX), None);
+    }
+}

@@ -101,3 +101,108 @@ pub struct Features {
     /// assumed to be off."
     pub ipv6_csum_offload: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        for (value, number) in [
+            ("0", 0),
+            ("1", 1),
+            ("42", 42),
+            ("0000000007", 7),
+            ("4294967295", u32::MAX),
+        ] {
+            assert_eq!(parse_u32(value.as_bytes()), Ok(number), "{value:?}");
+        }
+        for value in [
+            "",
+            " ",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1\n",
+            "1\0",
+            "1abc",
+            "0x10",
+            "1.0",
+            "1,2",
+            "\u{663}",
+            "4294967296",
+            "9999999999",
+            "00000000001",
+            "18446744073709551617",
+        ] {
+            assert_eq!(parse_u32(value.as_bytes()), Err(Malformed), "{value:?}");
+        }
+        assert_eq!(parse_u32(&[0xff]), Err(Malformed));
+        // The neighbours of the digits.
+        assert_eq!(parse_u32(b"/"), Err(Malformed));
+        assert_eq!(parse_u32(b":"), Err(Malformed));
+    }
+
+    #[test]
+    fn short_numbers() {
+        assert_eq!(parse_u16(b"65535"), Ok(65_535));
+        assert_eq!(parse_u16(b"0000065535"), Ok(65_535));
+        assert_eq!(parse_u16(b"65536"), Err(Malformed));
+        assert_eq!(parse_u16(b"4294967295"), Err(Malformed));
+        assert_eq!(parse_u16(b""), Err(Malformed));
+    }
+
+    #[test]
+    fn switches() {
+        assert_eq!(parse_bool(b"0"), Ok(false));
+        assert_eq!(parse_bool(b"00"), Ok(false));
+        assert_eq!(parse_bool(b"1"), Ok(true));
+        assert_eq!(parse_bool(b"256"), Ok(true));
+        assert_eq!(parse_bool(b"4294967295"), Ok(true));
+        for value in [&b""[..], b"true", b"on", b"4294967296"] {
+            assert_eq!(parse_bool(value), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(
+            parse_mac(b"00:16:3e:AB:cd:Ef"),
+            Ok([0x00, 0x16, 0x3e, 0xab, 0xcd, 0xef])
+        );
+        assert_eq!(parse_mac(b"ff:ff:ff:ff:ff:ff"), Ok([0xff; 6]));
+        for value in [
+            "",
+            "00:16:3e:ab:cd:e",
+            "00:16:3e:ab:cd:ef ",
+            " 00:16:3e:ab:cd:ef",
+            "00:16:3e:ab:cd:ef\0",
+            "00:16:3e:ab:cd:ef:01",
+            "00-16-3e-ab-cd-ef",
+            "0:016:3e:ab:cd:ef",
+            "00163eabcdef",
+            "0016.3eab.cdef...",
+            "00:16:3e:ab:cd:eg",
+            "00:16:3e:ab:cd:e@",
+            "00:16:3e:ab:cd:/0",
+            "00:16:3e:ab:+d:ef",
+        ] {
+            assert_eq!(parse_mac(value.as_bytes()), Err(Malformed), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_feature_by_default() {
+        let Features {
+            sg,
+            rx_notify,
+            no_csum_offload,
+            ipv6_csum_offload,
+        } = Features::default();
+        assert_eq!(
+            [sg, rx_notify, no_csum_offload, ipv6_csum_offload],
+            [false; 4]
+        );
+    }
+}

@@ -29,3 +29,28 @@ pub fn max(sg: bool) -> u32 {
 pub fn is_valid(mtu: u32, sg: bool) -> bool {
     (MIN..=max(sg)).contains(&mtu)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        assert_eq!([MIN, MAX, MAX_WITHOUT_SG], [68, 65_517, 1_500]);
+        for (mtu, with_sg, without) in [
+            (0, false, false),
+            (67, false, false),
+            (68, true, true),
+            (1_500, true, true),
+            (1_501, true, false),
+            (9_000, true, false),
+            (65_517, true, false),
+            (65_518, false, false),
+            (u32::MAX, false, false),
+        ] {
+            assert_eq!(is_valid(mtu, true), with_sg, "MTU {mtu}");
+            assert_eq!(is_valid(mtu, false), without, "MTU {mtu}");
+        }
+        assert_eq!([max(true), max(false)], [65_517, 1_500]);
+    }
+}

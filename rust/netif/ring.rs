@@ -166,3 +166,132 @@ impl BackRing {
         self.req_cons.wrapping_add(wanted.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the interesting indices are.
+    const STARTS: [u32; 6] = [0, 1, 255, 0x8000_0000, u32::MAX - 255, u32::MAX];
+
+    #[test]
+    fn slots_wrap_with_the_index() {
+        for (index, place) in [
+            (0, 0),
+            (1, 1),
+            (255, 255),
+            (256, 0),
+            (u32::MAX, 255),
+            (u32::MAX - 255, 0),
+        ] {
+            assert_eq!(slot(index), place);
+        }
+    }
+
+    #[test]
+    fn attach_takes_up_what_was_left() {
+        for start in STARTS {
+            for left in [0, 1, 255, 256] {
+                let req_prod = start.wrapping_add(left);
+                let ring = BackRing::attach(req_prod, start).unwrap();
+                assert_eq!(ring.req_cons(), start);
+                assert_eq!(ring.rsp_prod(), start);
+                assert_eq!(ring.unconsumed(req_prod), Ok(left));
+            }
+            for lie in [257, 258, 0x8000_0000, u32::MAX - 1, u32::MAX] {
+                let req_prod = start.wrapping_add(lie);
+                assert_eq!(
+                    BackRing::attach(req_prod, start),
+                    Err(Fault::RequestOverflow {
+                        req_prod,
+                        rsp_prod: start
+                    })
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn unconsumed_counts_from_the_consumer() {
+        for start in STARTS {
+            // 10 requests were consumed, 4 of them answered.
+            let mut ring = BackRing::attach(start.wrapping_add(10), start).unwrap();
+            ring.consume(10);
+            for _ in 0..4 {
+                ring.answer().unwrap();
+            }
+            for (posted, unconsumed) in [
+                (10, Some(0)),
+                (11, Some(1)),
+                (260, Some(250)),
+                // One more than the ring has entries without an answer.
+                (261, None),
+                // Behind the consumer.
+                (9, None),
+                (4, None),
+                // Behind the responses.
+                (3, None),
+                (0x8000_0000, None),
+            ] {
+                let req_prod = start.wrapping_add(posted);
+                let fault = Fault::RequestOverflow {
+                    req_prod,
+                    rsp_prod: start.wrapping_add(4),
+                };
+                assert_eq!(ring.unconsumed(req_prod), unconsumed.ok_or(fault));
+            }
+        }
+    }
+
+    #[test]
+    fn answers_stay_behind_requests() {
+        for start in STARTS {
+            let mut ring = BackRing::attach(start.wrapping_add(256), start).unwrap();
+            assert_eq!(ring.answer(), Err(Fault::ResponseOverflow));
+            ring.consume(256);
+            for i in 0..256 {
+                assert_eq!(ring.answer(), Ok(slot(start.wrapping_add(i))));
+            }
+            assert_eq!(ring.answer(), Err(Fault::ResponseOverflow));
+            assert_eq!(ring.rsp_prod(), ring.req_cons());
+        }
+    }
+
+    #[test]
+    fn peeks_and_events_count_from_the_consumer() {
+        let mut ring = BackRing::attach(u32::MAX, u32::MAX - 3).unwrap();
+        assert_eq!(ring.peek_slot(0), 252);
+        ring.consume(2);
+        assert_eq!(ring.peek_slot(0), 254);
+        assert_eq!(ring.peek_slot(1), 255);
+        assert_eq!(ring.peek_slot(2), 0);
+        assert_eq!(ring.req_event_for(1), u32::MAX);
+        assert_eq!(ring.req_event_for(2), 0);
+        assert_eq!(ring.req_event_for(17), 15);
+        // Never an event that has passed already.
+        assert_eq!(ring.req_event_for(0), u32::MAX);
+    }
+
+    #[test]
+    fn notifies_when_the_event_is_passed() {
+        for old in STARTS {
+            let at = |n: u32| old.wrapping_add(n);
+            for (new, event, notify) in [
+                (0, 0, false),
+                (0, 1, false),
+                (1, 1, true),
+                (1, 2, false),
+                (1, 0, false),
+                (5, 1, true),
+                (5, 5, true),
+                (5, 6, false),
+                (5, u32::MAX, false),
+                (256, 256, true),
+                (256, 257, false),
+                (256, 0x8000_0000, false),
+            ] {
+                assert_eq!(must_notify(old, at(new), at(event)), notify);
+            }
+        }
+    }
+}

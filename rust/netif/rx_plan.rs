@@ -163,3 +163,123 @@ pub fn response_flags(slot: u32, slots: u32, checksum: Checksum) -> u16 {
         about_slot
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        string::ToString,
+        vec::Vec, //
+    };
+
+    #[test]
+    fn slots_of_lengths() {
+        for (len, slots) in [
+            (0, 1),
+            (1, 1),
+            (4095, 1),
+            (4096, 1),
+            (4097, 2),
+            (8192, 2),
+            (8193, 3),
+            (61_440, 15),
+            (65_535, 16),
+            (u32::MAX, 1 << 20),
+        ] {
+            assert_eq!(slots_needed(len), slots, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn length_limits() {
+        for (len, sg, max) in [
+            (4097, false, 4096),
+            (65_535, false, 4096),
+            (65_536, true, 65_535),
+            (u32::MAX, true, 65_535),
+        ] {
+            assert_eq!(check_len(len, sg), Err(RxRefusal::TooLong { len, max }));
+        }
+        for (len, sg, slots) in [
+            (14, false, 1),
+            (4096, false, 1),
+            (4096, true, 1),
+            (4097, true, 2),
+            (65_535, true, 16),
+        ] {
+            assert_eq!(check_len(len, sg), Ok(slots));
+        }
+        assert_eq!(
+            RxRefusal::TooLong {
+                len: 5000,
+                max: 4096
+            }
+            .to_string(),
+            "packet of 5000 bytes is longer than the frontend's 4096"
+        );
+    }
+
+    #[test]
+    fn places() {
+        let mut scatter = Scatter::new(9000);
+        let maxes = [100, 0, 5000, 5000, 1, u32::MAX, 1];
+        let places: Vec<_> = maxes
+            .iter()
+            .map(|&max| scatter.place(max).map(|p| (p.slot, p.offset, p.len)))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                Some((0, 0, 100)),
+                None,
+                Some((0, 100, 3996)),
+                Some((1, 0, 4096)),
+                Some((2, 0, 1)),
+                Some((2, 1, 807)),
+                None
+            ]
+        );
+        assert_eq!(Scatter::new(0).place(1), None);
+    }
+
+    #[test]
+    fn lengths_of_slots() {
+        for (len, slot, bytes) in [
+            (0, 0, 0),
+            (1, 0, 1),
+            (4096, 0, 4096),
+            (4096, 1, 0),
+            (4097, 0, 4096),
+            (4097, 1, 1),
+            (65_535, 14, 4096),
+            (65_535, 15, 4095),
+            (65_535, 16, 0),
+            (65_535, u32::MAX, 0),
+        ] {
+            assert_eq!(slot_len(len, slot), bytes, "slot {slot} of {len} bytes");
+        }
+    }
+
+    #[test]
+    fn flags_of_responses() {
+        const BLANK: u16 = 2;
+        const VALIDATED: u16 = 1;
+        const MORE: u16 = 4;
+
+        for (slot, slots, checksum, flags) in [
+            (0, 1, Checksum::None, 0),
+            (0, 1, Checksum::Blank, BLANK | VALIDATED),
+            (0, 1, Checksum::Validated, VALIDATED),
+            (0, 2, Checksum::None, MORE),
+            (0, 2, Checksum::Blank, BLANK | VALIDATED | MORE),
+            (0, 2, Checksum::Validated, VALIDATED | MORE),
+            (1, 2, Checksum::Blank, 0),
+            (1, 2, Checksum::Validated, 0),
+            (1, 3, Checksum::Blank, MORE),
+            (2, 3, Checksum::Blank, 0),
+            (u32::MAX, u32::MAX, Checksum::Blank, 0),
+        ] {
+            assert_eq!(response_flags(slot, slots, checksum), flags);
+        }
+    }
+}

@@ -47,6 +47,18 @@ fn join(low: u16, high: u16) -> u32 {
     u32::from_ne_bytes([a, b, c, d])
 }
 
+/// Returns the field that holds a signed status.
+#[inline]
+fn unsigned(status: i16) -> u16 {
+    u16::from_ne_bytes(status.to_ne_bytes())
+}
+
+/// Returns the signed status that a field holds.
+#[inline]
+fn signed(field: u16) -> i16 {
+    i16::from_ne_bytes(field.to_ne_bytes())
+}
+
 /// Flags of a Tx request: `XEN_NETTXF_*`.
 pub mod tx_flag {
     /// "Protocol checksum field is blank in the packet (hardware offload)?"
@@ -148,16 +160,14 @@ impl TxResponse {
     /// Returns the entry as it lies in the ring.
     #[inline]
     pub fn to_word(self) -> u32 {
-        let [a, b] = self.id.to_ne_bytes();
-        let [c, d] = self.status.as_i16().to_ne_bytes();
-        u32::from_ne_bytes([a, b, c, d])
+        join(self.id, unsigned(self.status.as_i16()))
     }
 
     /// Takes a response apart, into id and status, as a frontend does.
     #[inline]
     pub fn from_word(word: u32) -> (u16, i16) {
-        let [a, b, c, d] = word.to_ne_bytes();
-        (u16::from_ne_bytes([a, b]), i16::from_ne_bytes([c, d]))
+        let (id, status) = halves(word);
+        (id, signed(status))
     }
 }
 
@@ -220,9 +230,10 @@ impl RxResponse {
     /// Returns the entry as it lies in the ring.
     #[inline]
     pub fn to_words(self) -> [u32; 2] {
-        let [a, b] = self.flags.to_ne_bytes();
-        let [c, d] = self.status.to_ne_bytes();
-        [join(self.id, self.offset), u32::from_ne_bytes([a, b, c, d])]
+        [
+            join(self.id, self.offset),
+            join(self.flags, unsigned(self.status)),
+        ]
     }
 
     /// Takes a response apart, as a frontend does.
@@ -230,12 +241,157 @@ impl RxResponse {
     pub fn from_words(w: [u32; 2]) -> Self {
         let [w0, w1] = w;
         let (id, offset) = halves(w0);
-        let [a, b, c, d] = w1.to_ne_bytes();
+        let (flags, status) = halves(w1);
         Self {
             id,
             offset,
-            flags: u16::from_ne_bytes([a, b]),
-            status: i16::from_ne_bytes([c, d]),
+            flags,
+            status: signed(status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lays bytes out as the words of a ring.
+    fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+        assert_eq!(bytes.len(), N * 4);
+        let mut words = [0; N];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks(4)) {
+            *word = u32::from_ne_bytes(bytes.try_into().unwrap());
+        }
+        words
+    }
+
+    /// Concatenates fields to the bytes of an entry.
+    fn bytes(fields: &[&[u8]]) -> std::vec::Vec<u8> {
+        fields.concat()
+    }
+
+    #[test]
+    fn tx_request_layout() {
+        let entry = bytes(&[
+            &0xdead_beef_u32.to_ne_bytes(),
+            &0x0123_u16.to_ne_bytes(),
+            &0x4567_u16.to_ne_bytes(),
+            &0x89ab_u16.to_ne_bytes(),
+            &0xcdef_u16.to_ne_bytes(),
+        ]);
+        let request = TxRequest::from_words(words(&entry));
+        assert_eq!(
+            request,
+            TxRequest {
+                gref: 0xdead_beef,
+                offset: 0x0123,
+                flags: 0x4567,
+                id: 0x89ab,
+                size: 0xcdef,
+            }
+        );
+        assert_eq!(request.to_words(), words(&entry));
+    }
+
+    #[test]
+    fn tx_request_flags() {
+        let request = |flags| TxRequest {
+            gref: 0,
+            offset: 0,
+            flags,
+            id: 0,
+            size: 0,
+        };
+        for flag in [1, 2, 4, 8] {
+            assert!(request(flag).has(flag));
+            assert!(!request(!flag).has(flag));
+        }
+        assert_eq!(
+            [
+                tx_flag::CSUM_BLANK,
+                tx_flag::DATA_VALIDATED,
+                tx_flag::MORE_DATA,
+                tx_flag::EXTRA_INFO
+            ],
+            [1, 2, 4, 8]
+        );
+        assert_eq!(
+            [
+                rx_flag::DATA_VALIDATED,
+                rx_flag::CSUM_BLANK,
+                rx_flag::MORE_DATA,
+                rx_flag::EXTRA_INFO
+            ],
+            [1, 2, 4, 8]
+        );
+    }
+
+    #[test]
+    fn tx_response_layout() {
+        for (status, number) in [
+            (Status::Dropped, -2_i16),
+            (Status::Error, -1),
+            (Status::Okay, 0),
+            (Status::Null, 1),
+        ] {
+            let entry = bytes(&[&0xfedc_u16.to_ne_bytes(), &number.to_ne_bytes()]);
+            let response = TxResponse { id: 0xfedc, status };
+            assert_eq!([response.to_word()], words(&entry));
+            assert_eq!(TxResponse::from_word(response.to_word()), (0xfedc, number));
+        }
+    }
+
+    #[test]
+    fn rx_request_layout() {
+        let entry = bytes(&[
+            &0x1234_u16.to_ne_bytes(),
+            &0x5678_u16.to_ne_bytes(),
+            &0x9abc_def0_u32.to_ne_bytes(),
+        ]);
+        let request = RxRequest::from_words(words(&entry));
+        assert_eq!(
+            request,
+            RxRequest {
+                id: 0x1234,
+                gref: 0x9abc_def0
+            }
+        );
+        // The padding is not kept.
+        assert_eq!(RxRequest::from_words(request.to_words()), request);
+    }
+
+    #[test]
+    fn rx_response_layout() {
+        for status in [-1, 0, 1, 4096, i16::MIN, i16::MAX] {
+            let entry = bytes(&[
+                &0x1234_u16.to_ne_bytes(),
+                &0x5678_u16.to_ne_bytes(),
+                &0x9abc_u16.to_ne_bytes(),
+                &status.to_ne_bytes(),
+            ]);
+            let response = RxResponse {
+                id: 0x1234,
+                offset: 0x5678,
+                flags: 0x9abc,
+                status,
+            };
+            assert_eq!(response.to_words(), words(&entry));
+            assert_eq!(RxResponse::from_words(words(&entry)), response);
+        }
+    }
+
+    #[test]
+    fn lengths_are_capped() {
+        for (len, limit, capped) in [
+            (0, 4096, 0),
+            (4095, 4096, 4095),
+            (4096, 4096, 4096),
+            (4097, 4096, 4096),
+            (65_536, 4096, 4096),
+            (u32::MAX, 7, 7),
+            (u32::MAX, 0, 0),
+        ] {
+            assert_eq!(at_most(len, limit), capped);
         }
     }
 }

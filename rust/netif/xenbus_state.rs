@@ -185,3 +185,42 @@ pub fn steps(own: Backend, frontend: State) -> &'static [Step] {
         (State::InitWait | State::Reconfiguring | State::Reconfigured, _) => &[Complain],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names() {
+        for (number, name) in [
+            (0, "Unknown"),
+            (1, "Initialising"),
+            (2, "InitWait"),
+            (3, "Initialised"),
+            (4, "Connected"),
+            (5, "Closing"),
+            (6, "Closed"),
+            (7, "Reconfiguring"),
+            (8, "Reconfigured"),
+        ] {
+            let state = State::try_from(number).unwrap();
+            assert_eq!(state as u32, number);
+            assert_eq!(state.name(), name);
+        }
+        for number in [9, 10, 255, 256, 260, u32::MAX] {
+            assert_eq!(State::try_from(number), Err(number));
+        }
+    }
+
+    #[test]
+    fn own_states_are_xenbus_states() {
+        for (own, number) in [
+            (Backend::InitWait, 2),
+            (Backend::Connected, 4),
+            (Backend::Closing, 5),
+            (Backend::Closed, 6),
+        ] {
+            assert_eq!(own.as_state() as u32, number);
+        }
+    }
+}
