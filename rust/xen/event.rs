@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Event channels of a frontend, with late end-of-interrupt.
+//!
+//! An event is acknowledged ("EOI") only after its work was done, so a frontend that sends events
+//! faster than they can be served gets no more interrupts than it has work; one that sends events
+//! without work is slowed down by the kernel when it is told so (`Eoi::Spurious`).
+//!
+//! C header: [`include/xen/events.h`](srctree/include/xen/events.h)
+
+use super::xenbus;
+use crate::bindings;
+use kernel::{
+    device,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow,
+        UniqueArc, //
+    },
+};
+use netif::eoi::Eoi;
+
+/// What serves an event channel.
+pub(crate) trait Handler: Send + Sync + Sized + 'static {
+    /// The frontend sent an event. Hard interrupt context.
+    ///
+    /// Returns what to acknowledge it with now, or `None` when whoever does the work calls
+    /// [`Channel::eoi`] afterwards. Until then no further event of this channel comes in.
+    fn event(this: ArcBorrow<'_, Channel<Self>>) -> Option<Eoi>;
+}
+
+/// An event channel of a frontend's, bound to an interrupt of ours.
+///
+/// # Invariants
+///
+/// `irq` is 0, or an interrupt that `bind_interdomain_evtchn_to_irqhandler_lateeoi()` bound with
+/// this object's address as its cookie.
+pub(crate) struct Channel<H: Handler> {
+    irq: Atomic<u32>,
+    handler: H,
+    // The kernel keeps a pointer to it for as long as the interrupt is bound.
+    name: CString,
+}
+
+/// Keeps a channel bound; dropping it unbinds the channel and waits for a handler that runs.
+///
+/// May only be dropped in process context.
+pub(crate) struct Binding<H: Handler>(Arc<Channel<H>>);
+
+impl<H: Handler> Channel<H> {
+    /// The handler.
+    #[inline]
+    pub(crate) fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    #[inline]
+    fn irq(&self) -> u32 {
+        self.irq.load(Relaxed)
+    }
+
+    /// Sends the frontend an event. Any context.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        // SAFETY: Has no requirements: an interrupt that is no event channel's is ignored.
+        unsafe { bindings::notify_remote_via_irq(self.irq() as c_int) };
+    }
+
+    /// Ends the interrupt that [`Handler::event`] left open. Any context.
+    #[inline]
+    pub(crate) fn eoi(&self, eoi: Eoi) {
+        let flags = match eoi {
+            Eoi::Worked => 0,
+            Eoi::Spurious => bindings::XEN_EOI_FLAG_SPURIOUS,
+        };
+        // SAFETY: Has no requirements: an interrupt that is no event channel's is ignored.
+        unsafe { bindings::xen_irq_lateeoi(self.irq(), flags) };
+    }
+
+    unsafe extern "C" fn interrupt(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
+        // SAFETY: The cookie is the channel's address, from `Arc::as_ptr()`; the `Binding` holds a
+        // reference until the interrupt is unbound, which waits for this function.
+        let this = unsafe { ArcBorrow::from_raw(cookie.cast::<Self>().cast_const()) };
+        // The first event may come before `Binding::new()` knows the number.
+        //
+        // INVARIANT: This is the interrupt that is bound with the channel's address.
+        // CAST: Interrupt numbers are positive.
+        this.irq.store(irq as u32, Relaxed);
+
+        if let Some(eoi) = H::event(this) {
+            this.eoi(eoi);
+        }
+        bindings::irqreturn::IRQ_HANDLED
+    }
+}
+
+impl<H: Handler> Binding<H> {
+    /// Binds port `port` of the frontend of `dev`. May sleep.
+    ///
+    /// Events come from here on, also before this returns.
+    ///
+    /// # Errors
+    ///
+    /// That of the event-channel operation: the port is not the frontend's to bind, say.
+    pub(crate) fn new(
+        dev: &xenbus::Device<device::Bound>,
+        port: u32,
+        name: CString,
+        handler: H,
+    ) -> Result<Self> {
+        // INVARIANT: Not bound yet.
+        let channel: Arc<Channel<H>> = UniqueArc::new(
+            Channel {
+                irq: Atomic::new(0),
+                handler,
+                name,
+            },
+            GFP_KERNEL,
+        )?
+        .into();
+
+        // SAFETY: `dev` is a live xenbus device. The name and the channel live until the interrupt
+        // is unbound, by `drop()`.
+        let irq = unsafe {
+            bindings::bind_interdomain_evtchn_to_irqhandler_lateeoi(
+                dev.as_raw(),
+                port,
+                Some(Channel::<H>::interrupt),
+                0,
+                channel.name.as_char_ptr(),
+                Arc::as_ptr(&channel).cast_mut().cast(),
+            )
+        };
+        if irq < 0 {
+            return Err(Error::from_errno(irq));
+        }
+        // INVARIANT: Bound above.
+        channel.irq.store(irq as u32, Relaxed);
+        Ok(Self(channel))
+    }
+
+    /// The channel.
+    pub(crate) fn channel(&self) -> Arc<Channel<H>> {
+        self.0.clone()
+    }
+}
+
+impl<H: Handler> Drop for Binding<H> {
+    fn drop(&mut self) {
+        let cookie = Arc::as_ptr(&self.0).cast_mut();
+        let irq = self.0.irq();
+        // SAFETY: By the invariant of `Channel`, `irq` was bound with this cookie.
+        unsafe { bindings::unbind_from_irqhandler(irq, cookie.cast()) };
+        // INVARIANT: No longer bound; users that still hold the channel do no harm.
+        self.0.irq.store(0, Relaxed);
+    }
+}

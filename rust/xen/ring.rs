@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rings in pages that a frontend shares with us.
+//!
+//! The frontend may write anything to the page at any time. So nothing here hands out a reference
+//! to it: an index or an entry is read once, by volatile loads, into a value of our own, and what
+//! it means is decided by the `netif` crate from that value.
+//!
+//! C header: [`include/xen/interface/io/ring.h`](srctree/include/xen/interface/io/ring.h)
+
+use super::xenbus;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    device,
+    error::to_result,
+    io::{
+        io_project,
+        io_read,
+        io_write,
+        Io,
+        SysMem, //
+    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        barrier,
+        Arc, //
+    },
+};
+
+/// Entries of a ring.
+const ENTRIES: usize = netif::wire::RING_SIZE as usize;
+
+/// A ring page as `DEFINE_RING_TYPES()` lays it out, with entries of `WORDS` 32-bit words.
+#[repr(C)]
+struct Page<const WORDS: usize> {
+    req_prod: u32,
+    req_event: u32,
+    rsp_prod: u32,
+    rsp_event: u32,
+    reserved: [u32; 12],
+    ring: [[u32; WORDS]; ENTRIES],
+}
+
+/// A page of the frontend's, mapped for reading and writing.
+///
+/// # Invariants
+///
+/// `address` is what `xenbus_map_ring_valloc()` mapped for `dev`: one page, mapped until drop.
+struct Mapping {
+    address: NonNull<c_void>,
+    dev: ARef<xenbus::Device>,
+}
+
+// SAFETY: The mapping is valid on every CPU, and may be undone by any thread.
+unsafe impl Send for Mapping {}
+// SAFETY: The page is only accessed by volatile loads and stores of whole words.
+unsafe impl Sync for Mapping {}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. This is the only place that unmaps it.
+        let err =
+            unsafe { bindings::xenbus_unmap_ring_vfree(self.dev.as_raw(), self.address.as_ptr()) };
+        if err != 0 {
+            dev_err!(self.dev.as_ref(), "unmapping a ring failed: {}\n", err);
+        }
+    }
+}
+
+/// One of a frontend's rings, with entries of `WORDS` 32-bit words.
+///
+/// Clones share the mapping. The last one to go unmaps the page: process context.
+pub(crate) struct Ring<const WORDS: usize> {
+    page: Arc<Mapping>,
+}
+
+impl<const WORDS: usize> Clone for Ring<WORDS> {
+    fn clone(&self) -> Self {
+        Self {
+            page: self.page.clone(),
+        }
+    }
+}
+
+impl<const WORDS: usize> Ring<WORDS> {
+    const FITS: () = assert!(
+        core::mem::size_of::<Page<WORDS>>() <= netif::wire::PAGE_SIZE as usize,
+        "a ring is one page"
+    );
+
+    /// Maps the page that the frontend of `dev` granted as `gref`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The error that Xen's status of the map operation stands for.
+    pub(crate) fn map(dev: &xenbus::Device<device::Bound>, gref: u32) -> Result<Self> {
+        const { Self::FITS };
+
+        let mut gref = gref;
+        let mut address: *mut c_void = core::ptr::null_mut();
+        // SAFETY: `dev` is a live xenbus device; `gref` and `address` are valid for the call.
+        to_result(unsafe {
+            bindings::xenbus_map_ring_valloc(dev.as_raw(), &mut gref, 1, &mut address)
+        })?;
+
+        let address = NonNull::new(address).ok_or(ENOMEM)?;
+        // INVARIANT: Mapped above.
+        let mapping = Mapping {
+            address,
+            dev: dev.into(),
+        };
+        Ok(Self {
+            page: Arc::new(mapping, GFP_KERNEL)?,
+        })
+    }
+
+    #[inline]
+    fn view(&self) -> SysMem<'_, Page<WORDS>> {
+        // SAFETY: By the invariant of `Mapping`, the page is mapped as long as `self.page` lives,
+        // and so as long as the borrow of `self`; it is page-aligned, and `Page` fits (`FITS`).
+        unsafe { SysMem::new(self.page.address.as_ptr().cast()) }
+    }
+
+    /// The index up to which the frontend has produced requests, with all of their contents
+    /// visible to the loads that follow.
+    #[inline]
+    pub(crate) fn req_prod(&self) -> u32 {
+        let req_prod = io_read!(self.view(), .req_prod);
+        // ORDERING: Pairs with the write barrier in the frontend's `RING_PUSH_REQUESTS()`.
+        barrier::mb(barrier::Read);
+        req_prod
+    }
+
+    /// The index up to which responses have been produced, as the page has it.
+    pub(crate) fn rsp_prod(&self) -> u32 {
+        io_read!(self.view(), .rsp_prod)
+    }
+
+    /// Copies the entry in ring slot `slot` (below 256), each word read once.
+    #[inline]
+    pub(crate) fn read(&self, slot: usize) -> [u32; WORDS] {
+        let entry = (|| -> Result<[u32; WORDS]> {
+            Ok(io_project!(self.view(), .ring[try: slot]).copy_read())
+        })();
+        // A slot comes masked from `netif::ring`, so there always is one.
+        entry.unwrap_or([0; WORDS])
+    }
+
+    /// Writes the first words of the entry in ring slot `slot` (below 256).
+    #[inline]
+    pub(crate) fn write<const N: usize>(&self, slot: usize, words: [u32; N]) {
+        for (i, word) in (0..N).zip(words) {
+            let _ = (|| -> Result {
+                io_write!(self.view(), .ring[try: slot][try: i], word);
+                Ok(())
+            })();
+        }
+    }
+
+    /// Publishes the responses from index `old` up to index `new`, and says whether the frontend
+    /// wants an event for them.
+    ///
+    /// `old` is the caller's own record: what the page says could have been changed.
+    #[inline]
+    #[must_use = "the frontend waits for the event"]
+    pub(crate) fn push_responses(&self, old: u32, new: u32) -> bool {
+        // ORDERING: The responses are visible before the index that covers them is. Pairs with the
+        // read barrier with which the frontend follows its load of `rsp_prod`.
+        barrier::mb(barrier::Write);
+        io_write!(self.view(), .rsp_prod, new);
+        // ORDERING: Pairs with the full barrier in the frontend's
+        // `RING_FINAL_CHECK_FOR_RESPONSES()`: either it sees the index, or we see its request for
+        // an event.
+        barrier::mb(barrier::Full);
+        netif::ring::must_notify(old, new, io_read!(self.view(), .rsp_event))
+    }
+
+    /// Asks for an event once the frontend has produced requests up to `req_event`, and makes that
+    /// visible before the loads that follow.
+    #[inline]
+    pub(crate) fn set_req_event(&self, req_event: u32) {
+        io_write!(self.view(), .req_event, req_event);
+        // ORDERING: Pairs with the full barrier in the frontend's
+        // `RING_PUSH_REQUESTS_AND_CHECK_NOTIFY()`: either it sees this index, or we see its
+        // requests.
+        barrier::mb(barrier::Full);
+    }
+}
