@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the stack asks of a device (`struct net_device_ops`).
+
+use super::{
+    Features,
+    Handle,
+    Registration, //
+};
+use crate::{
+    bindings,
+    net::{
+        rtnl::Rtnl,
+        skb::SkBuff, //
+    },
+};
+use core::ptr::NonNull;
+use kernel::{
+    error::from_result,
+    fmt,
+    prelude::*, //
+};
+
+/// Counts of a device since it was made, named from the device's point of view: what the guest
+/// sends is received.
+#[derive(Default)]
+pub(crate) struct Statistics {
+    pub(crate) rx_packets: u64,
+    pub(crate) rx_bytes: u64,
+    pub(crate) rx_errors: u64,
+    pub(crate) rx_dropped: u64,
+    pub(crate) tx_packets: u64,
+    pub(crate) tx_bytes: u64,
+    pub(crate) tx_errors: u64,
+    pub(crate) tx_dropped: u64,
+}
+
+/// The driver's part of a network device. The implementing type is the device's private data.
+pub(crate) trait Operations: Send + Sync + Sized + 'static {
+    /// The driver's name, for `ethtool -i`.
+    const DRIVER: &'static CStr;
+
+    /// The administrator sets the device up.
+    fn open(device: &Handle<Self>, rtnl: &mut Rtnl) -> Result;
+
+    /// The administrator sets the device down. May sleep.
+    fn stop(device: &Handle<Self>, rtnl: &mut Rtnl);
+
+    /// The stack has a packet to send. Softirq context, under the queue's lock.
+    fn start_xmit(device: &Handle<Self>, skb: SkBuff);
+
+    /// The device's counters. Any context.
+    fn statistics(&self) -> Statistics;
+
+    /// The largest MTU that the other end can take at the moment. Bytes.
+    fn max_mtu(&self) -> u32;
+
+    /// Which of `wanted` the other end can take at the moment.
+    fn fix_features(&self, wanted: Features) -> Features;
+
+    /// Calls `f` with each counter of `ethtool -S`: always the same ones, in the same order.
+    fn for_each_counter(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64));
+}
+
+impl<T: Operations> Registration<T> {
+    pub(super) const NETDEV_OPS: bindings::net_device_ops = bindings::net_device_ops {
+        ndo_open: Some(Self::open_callback),
+        ndo_stop: Some(Self::stop_callback),
+        ndo_start_xmit: Some(Self::start_xmit_callback),
+        ndo_get_stats64: Some(Self::get_stats64_callback),
+        ndo_change_mtu: Some(Self::change_mtu_callback),
+        ndo_fix_features: Some(Self::fix_features_callback),
+        ndo_set_mac_address: Some(bindings::eth_mac_addr),
+        ndo_validate_addr: Some(bindings::eth_validate_addr),
+        ..pin_init::zeroed()
+    };
+
+    unsafe extern "C" fn open_callback(raw: *mut bindings::net_device) -> c_int {
+        // SAFETY: The stack calls this for a registered device, under the RTNL.
+        let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
+        from_result(|| T::open(device, &mut rtnl).map(|()| 0))
+    }
+
+    unsafe extern "C" fn stop_callback(raw: *mut bindings::net_device) -> c_int {
+        // SAFETY: The stack calls this for a registered device, under the RTNL.
+        let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
+        T::stop(device, &mut rtnl);
+        0
+    }
+
+    unsafe extern "C" fn start_xmit_callback(
+        skb: *mut bindings::sk_buff,
+        raw: *mut bindings::net_device,
+    ) -> bindings::netdev_tx_t {
+        // SAFETY: The stack calls this for a registered device.
+        let device = unsafe { Handle::<T>::from_raw(raw) };
+        if let Some(skb) = NonNull::new(skb) {
+            // SAFETY: The packet is the driver's from here on, as it returns NETDEV_TX_OK.
+            T::start_xmit(device, unsafe { SkBuff::from_raw(skb) });
+        }
+        bindings::netdev_tx_NETDEV_TX_OK
+    }
+
+    unsafe extern "C" fn get_stats64_callback(
+        raw: *mut bindings::net_device,
+        stats: *mut bindings::rtnl_link_stats64,
+    ) {
+        // SAFETY: The stack calls this for a registered device.
+        let counts = unsafe { Handle::<T>::from_raw(raw) }.data().statistics();
+        // SAFETY: The stack passes zeroed statistics to be filled.
+        let stats = unsafe { &mut *stats };
+        stats.rx_packets = counts.rx_packets;
+        stats.rx_bytes = counts.rx_bytes;
+        stats.rx_errors = counts.rx_errors;
+        stats.rx_dropped = counts.rx_dropped;
+        stats.tx_packets = counts.tx_packets;
+        stats.tx_bytes = counts.tx_bytes;
+        stats.tx_errors = counts.tx_errors;
+        stats.tx_dropped = counts.tx_dropped;
+    }
+
+    unsafe extern "C" fn change_mtu_callback(raw: *mut bindings::net_device, mtu: c_int) -> c_int {
+        // SAFETY: The stack calls this for a registered device, under the RTNL.
+        let device = unsafe { Handle::<T>::from_raw(raw) };
+        match u32::try_from(mtu) {
+            Ok(mtu) if mtu <= device.data().max_mtu() => {
+                // SAFETY: As above; the RTNL guards changes of the MTU.
+                unsafe { bindings::xnb_netdev_write_mtu(raw, mtu) };
+                0
+            }
+            _ => EINVAL.to_errno(),
+        }
+    }
+
+    unsafe extern "C" fn fix_features_callback(
+        raw: *mut bindings::net_device,
+        wanted: bindings::netdev_features_t,
+    ) -> bindings::netdev_features_t {
+        // SAFETY: The stack calls this for a device with private data, under the RTNL.
+        let device = unsafe { Handle::<T>::from_raw(raw) };
+        device
+            .data()
+            .fix_features(Features::from_raw(wanted))
+            .into_raw()
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The flow of packets from the stack: byte queue limits, stopping and waking.
+
+use super::{
+    Handle,
+    Operations, //
+};
+use crate::{
+    bindings,
+    net::{
+        rtnl::Rtnl,
+        skb::SkbQueue, //
+    },
+};
+
+impl<T: Operations> Handle<T> {
+    /// Tells the byte queue limits that a packet of `bytes` bytes is about to be queued, and stops
+    /// the queue when that is enough. To be called before the packet can be completed.
+    ///
+    /// Returns whether the work should be started now: not when the stack has more packets.
+    #[inline]
+    pub(crate) fn transmit_queued(&self, queue: u16, bytes: u32) -> bool {
+        // SAFETY: By the type invariant; the stack chose the queue.
+        unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
+    }
+
+    /// Stops the queue when `limit` packets are pending, and says whether it did. To be called
+    /// after a packet was queued.
+    #[inline]
+    pub(crate) fn stop_when_full(&self, queue: u16, pending: &SkbQueue, limit: u32) -> bool {
+        // SAFETY: By the type invariant; the stack chose the queue.
+        unsafe {
+            bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
+        }
+    }
+
+    /// Tells the byte queue limits what was completed of what was queued, and wakes the queue when
+    /// fewer than half of `limit` packets are pending.
+    #[inline]
+    pub(crate) fn transmit_completed(
+        &self,
+        queue: u16,
+        packets: u32,
+        bytes: u32,
+        pending: &SkbQueue,
+        limit: u32,
+    ) {
+        // SAFETY: By the type invariant.
+        unsafe {
+            bindings::xnb_txq_completed(
+                self.as_raw(),
+                queue.into(),
+                packets,
+                bytes,
+                pending.as_raw(),
+                limit,
+            );
+        };
+    }
+
+    /// Stops all queues and waits until nobody is sending. May sleep.
+    pub(crate) fn stop_all_queues(&self, _rtnl: &mut Rtnl) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xnb_netif_tx_disable(self.as_raw()) };
+    }
+
+    /// Lets the stack send on all queues.
+    pub(crate) fn start_all_queues(&self, _rtnl: &mut Rtnl) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xnb_netif_tx_start_all_queues(self.as_raw()) };
+    }
+
+    /// Forgets what was queued and not completed. The queue must be stopped.
+    pub(crate) fn forget_queued(&self, queue: u16, _rtnl: &mut Rtnl) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xnb_netdev_tx_reset_queue(self.as_raw(), queue.into()) };
+    }
+}

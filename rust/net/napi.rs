@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! NAPI: polling a queue in softirq context.
+//!
+//! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
+
+use super::{
+    device::{
+        Handle,
+        Operations,
+        Unfinished, //
+    },
+    rtnl::Rtnl,
+    skb::SkBuff, //
+};
+use crate::bindings;
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData, //
+};
+use kernel::{
+    prelude::*,
+    types::Opaque, //
+};
+
+/// What a poll came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// There is more to do: poll again soon.
+    Again,
+    /// Nothing is left, after this much work, which was below the budget. Whoever brings new work
+    /// schedules the next poll.
+    Done(u32),
+}
+
+/// A queue that is polled.
+pub(crate) trait Poll: Send + Sized + 'static {
+    /// The private data of the device that the queue belongs to.
+    type Device: Operations;
+
+    /// Does up to `budget` units of work. Softirq context; never runs together with itself, nor
+    /// with anything else that has access to the queue's state.
+    fn poll(&mut self, napi: &Context<'_, Self>, budget: u32) -> Polled;
+}
+
+/// A NAPI instance with the state that belongs to its poll.
+///
+/// # Invariants
+///
+/// - `napi` has been added to a device that outlives this object, with `Self::poll_callback`.
+/// - `enabled` is only accessed under the RTNL, and tells whether NAPI is enabled.
+/// - `state` is accessed by the poll only while NAPI is enabled, and by others only while it is
+///   not, under the RTNL.
+#[repr(C)]
+#[pin_data(PinnedDrop)]
+pub(crate) struct Napi<P: Poll> {
+    // First, so that a pointer to it is a pointer to the whole.
+    #[pin]
+    napi: Opaque<bindings::napi_struct>,
+    enabled: UnsafeCell<bool>,
+    state: UnsafeCell<P>,
+}
+
+// SAFETY: By the type invariants, `state` is accessed by one context at a time, and may be sent.
+unsafe impl<P: Poll> Send for Napi<P> {}
+// SAFETY: As above; `schedule` may be called from anywhere.
+unsafe impl<P: Poll> Sync for Napi<P> {}
+
+impl<P: Poll> Napi<P> {
+    /// Adds a NAPI instance, not enabled, to the device that is being made. May sleep.
+    pub(crate) fn new(device: &Unfinished<P::Device>, state: P) -> impl PinInit<Self> {
+        let device = device.as_raw();
+        pin_init!(Self {
+            enabled: UnsafeCell::new(false),
+            state: UnsafeCell::new(state),
+            // INVARIANT: The device outlives what its private data hold, by the invariants of
+            // `Handle`.
+            napi <- Opaque::ffi_init(move |slot: *mut bindings::napi_struct| {
+                // SAFETY: `slot` is valid for writing: a NAPI instance starts zeroed.
+                unsafe { slot.write_bytes(0, 1) };
+                // SAFETY: `slot` is zeroed and pinned; `device` is valid.
+                unsafe { bindings::xnb_netif_napi_add(device, slot, Some(Self::poll_callback)) };
+            }),
+        })
+    }
+
+    /// Has the queue polled soon. Any context; without effect while NAPI is not enabled.
+    #[inline]
+    pub(crate) fn schedule(&self) {
+        // SAFETY: By the type invariants, `napi` has been added.
+        unsafe { bindings::xnb_napi_schedule(self.napi.get()) };
+    }
+
+    /// Lets the queue be polled from now on. May sleep.
+    pub(crate) fn enable(&self, _rtnl: &mut Rtnl) {
+        let enabled = self.enabled.get();
+        // SAFETY: The RTNL guards `enabled`.
+        if unsafe { !enabled.replace(true) } {
+            // SAFETY: By the type invariants, `napi` has been added; it is not enabled.
+            unsafe { bindings::napi_enable(self.napi.get()) };
+        }
+    }
+
+    /// Waits for a poll that runs, and lets none start. May sleep.
+    pub(crate) fn disable(&self, _rtnl: &mut Rtnl) {
+        let enabled = self.enabled.get();
+        // SAFETY: The RTNL guards `enabled`.
+        if unsafe { enabled.read() } {
+            // SAFETY: By the type invariants, `napi` has been added; it is enabled.
+            unsafe { bindings::napi_disable(self.napi.get()) };
+            // SAFETY: The RTNL guards `enabled`.
+            unsafe { enabled.write(false) };
+        }
+    }
+
+    /// Gives access to the state of a queue that is not enabled.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` when it is.
+    pub(crate) fn state<'a>(&'a self, rtnl: &'a mut Rtnl) -> Result<&'a mut P> {
+        let _ = rtnl;
+        // SAFETY: The RTNL guards `enabled`.
+        if unsafe { self.enabled.get().read() } {
+            return Err(EBUSY);
+        }
+        // SAFETY: By the type invariants, nobody else accesses the state: polls do not run, and
+        // the RTNL, of which `rtnl` is the only token, stays with the caller for `'a`.
+        Ok(unsafe { &mut *self.state.get() })
+    }
+
+    unsafe extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
+        // SAFETY: `napi` is the first field of a pinned `Self`, which is alive as long as NAPI is
+        // enabled.
+        let this = unsafe { &*napi.cast::<Self>() };
+        // SAFETY: By the type invariants and NAPI's rule that a poll does not run twice at once.
+        let state = unsafe { &mut *this.state.get() };
+        let context = Context {
+            napi,
+            _poll: PhantomData,
+        };
+
+        // A budget of 0 (netpoll) asks for completions only, which there are none of.
+        // CAST: Budgets are small and not negative.
+        let polled = if budget <= 0 {
+            return 0;
+        } else {
+            state.poll(&context, budget as u32)
+        };
+
+        match polled {
+            Polled::Again => budget,
+            Polled::Done(work) => {
+                // CAST: Clamped below the budget, as NAPI demands of a completed poll.
+                let work = (work as c_int).clamp(0, budget.wrapping_sub(1));
+                // From here on the next poll may run: `state` is not touched any more.
+                //
+                // SAFETY: Called from the poll of this instance.
+                unsafe { bindings::napi_complete_done(napi, work) };
+                work
+            }
+        }
+    }
+}
+
+#[pinned_drop]
+impl<P: Poll> PinnedDrop for Napi<P> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants, `napi` has been added. Whoever drops it has disabled it:
+        // its owner goes only after the device was unregistered, which stops it.
+        unsafe { bindings::xnb_netif_napi_del(self.napi.get()) };
+    }
+}
+
+/// Proof of being in a poll, for what may only be done there.
+///
+/// # Invariants
+///
+/// `napi` is the instance of a [`Napi<P>`] that is being polled.
+pub(crate) struct Context<'a, P: Poll> {
+    napi: *mut bindings::napi_struct,
+    _poll: PhantomData<&'a P>,
+}
+
+impl<P: Poll> Context<'_, P> {
+    /// The device that the queue belongs to.
+    #[inline]
+    pub(crate) fn device(&self) -> &Handle<P::Device> {
+        // SAFETY: By the type invariant. The device is one of `P::Device`, as `Napi::new()` took
+        // it, and registered, as NAPI is enabled only then.
+        unsafe { Handle::from_raw((*self.napi).dev) }
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::napi_struct {
+        self.napi
+    }
+
+    /// Hands a received packet to the stack, which may join it with others (GRO).
+    #[inline]
+    pub(crate) fn receive(&self, skb: SkBuff) {
+        // SAFETY: This is the context of the poll of `napi`; the packet is ours to give.
+        unsafe { bindings::xnb_napi_gro_receive(self.napi, skb.into_raw()) };
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets (`struct sk_buff`).
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+mod queue;
+mod receive;
+
+pub(crate) use queue::SkbQueue;
+pub(crate) use receive::ReceiveBuffer;
+
+use crate::{
+    bindings,
+    xen::grant, //
+};
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
+use netif::tx_chain::Checksum;
+
+/// Why a packet is dropped, as `dropwatch` and `drop_monitor` show it.
+#[derive(Clone, Copy)]
+pub(crate) enum DropReason {
+    /// The frontend's headers make no sense.
+    BadHeaders,
+    /// The device has no carrier, or is going down.
+    NotReady,
+    /// The device does not take packets of this size.
+    TooBig,
+    /// There is no memory for it.
+    NoMemory,
+    /// The frontend's pages could not be copied from or to.
+    Fault,
+}
+
+impl DropReason {
+    fn as_raw(self) -> bindings::skb_drop_reason {
+        match self {
+            Self::BadHeaders => bindings::skb_drop_reason_SKB_DROP_REASON_SKB_CSUM,
+            Self::NotReady => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
+            Self::TooBig => bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
+            Self::NoMemory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
+            Self::Fault => bindings::skb_drop_reason_SKB_DROP_REASON_SKB_UCOPY_FAULT,
+        }
+    }
+}
+
+/// A packet that this driver owns a reference of.
+///
+/// Give it up by name: [`SkBuff::drop_with`] or [`SkBuff::consume`]. Letting it go out of scope is
+/// sound, and frees it as dropped for no stated reason.
+///
+/// # Invariants
+///
+/// `raw` is a valid packet, and one reference of it is ours.
+#[repr(transparent)]
+#[must_use = "give the packet up by drop_with() or consume()"]
+pub(crate) struct SkBuff {
+    raw: NonNull<bindings::sk_buff>,
+}
+
+// SAFETY: A packet may be handed from one CPU and context to another.
+unsafe impl Send for SkBuff {}
+
+impl SkBuff {
+    /// Takes over a packet.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be a valid packet, of which the caller gives up a reference.
+    pub(super) unsafe fn from_raw(raw: NonNull<bindings::sk_buff>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self { raw }
+    }
+
+    pub(super) fn into_raw(self) -> *mut bindings::sk_buff {
+        ManuallyDrop::new(self).raw.as_ptr()
+    }
+
+    /// Length of the packet, Ethernet header included. Bytes.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).len }
+    }
+
+    /// What has been done about the packet's transport checksum.
+    #[inline]
+    pub(crate) fn checksum(&self) -> Checksum {
+        // SAFETY: By the type invariant.
+        match u32::from(unsafe { bindings::xnb_skb_ip_summed(self.raw.as_ptr()) }) {
+            bindings::CHECKSUM_PARTIAL => Checksum::Blank,
+            bindings::CHECKSUM_UNNECESSARY => Checksum::Validated,
+            _ => Checksum::None,
+        }
+    }
+
+    /// The transmit queue that the stack chose.
+    #[inline]
+    pub(crate) fn queue_mapping(&self) -> u16 {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xnb_skb_queue_mapping(self.raw.as_ptr()) }
+    }
+
+    /// Takes the software transmit timestamp, if the sender asked for one.
+    #[inline]
+    pub(crate) fn transmit_timestamp(&mut self) {
+        // SAFETY: By the type invariant; the packet has not been handed on.
+        unsafe { bindings::xnb_skb_tx_timestamp(self.raw.as_ptr()) };
+    }
+
+    /// Frees the packet as lost. Any context.
+    pub(crate) fn drop_with(self, reason: DropReason) {
+        // SAFETY: The reference is ours to give up.
+        unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.as_raw()) };
+    }
+
+    /// Frees the packet as delivered. Softirq context (a poll with budget).
+    #[inline]
+    pub(crate) fn consume(self) {
+        // SAFETY: The reference is ours to give up. A budget above 0 tells that this is NAPI.
+        unsafe { bindings::napi_consume_skb(self.into_raw(), 1) };
+    }
+}
+
+impl Drop for SkBuff {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; this is the reference's end.
+        unsafe {
+            bindings::dev_kfree_skb_any_reason(
+                self.raw.as_ptr(),
+                bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED,
+            );
+        };
+    }
+}
+
+// SAFETY: A packet's head is in the direct mapping; head and fragments stay as they are as long as
+// the reference is held, as nobody may move the data of a packet that is being transmitted.
+unsafe impl grant::Source for SkBuff {
+    fn for_each_region(&self, mut f: impl FnMut(grant::Region)) {
+        let skb = self.raw.as_ptr();
+
+        // SAFETY: By the type invariant, for this and the calls below.
+        let head = unsafe { bindings::xnb_skb_headlen(skb) };
+        if head > 0 {
+            // SAFETY: As above.
+            f(grant::Region::Linear(unsafe { (*skb).data }, head as usize));
+        }
+
+        // The stack linearises packets with a fragment list: the device does not offer
+        // NETIF_F_FRAGLIST.
+        //
+        // SAFETY: As above.
+        let fragments = unsafe { bindings::xnb_skb_nr_frags(skb) };
+        for i in 0..fragments {
+            let (mut offset, mut len) = (0, 0);
+            // SAFETY: As above, and `i` is below the number of fragments.
+            let page = unsafe { bindings::xnb_skb_frag(skb, i, &mut offset, &mut len) };
+            f(grant::Region::Page(page, offset as usize, len as usize));
+        }
+    }
+}
