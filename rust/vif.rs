@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver: one `vif` for each network card of a guest.
+//!
+//! ```text
+//!   backend      xenbus: states, features, hotplug; makes and ends everything below
+//!     connection   one frontend's rings and event channels, from Connected to its end
+//!     cutoff       ends the connection of a frontend that lies
+//!   interface    the network device vif<domid>.<handle>
+//!     queue        one queue of it, for as long as the device lives
+//!       guest_tx     its poll for what the guest sends
+//!       guest_rx     its poll for what is sent to the guest
+//!   doorbell     an event channel: which poll an event is for, and when it is acknowledged
+//! ```
+//!
+//! Tx and Rx are the guest's throughout, as in the protocol; only the network device's own counters
+//! are the other way round.
+//!
+//! # Locks
+//!
+//! `backend`'s mutex is taken first, then the RTNL. Neither is taken in softirq context. A watch and
+//! the cut-off work take the mutex, so they are ended without it.
+
+mod backend;
+mod connection;
+mod counters;
+mod cutoff;
+mod doorbell;
+mod frontend;
+mod guest_rx;
+mod guest_tx;
+mod interface;
+mod queue;
+
+pub(crate) use backend::Backend;

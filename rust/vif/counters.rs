@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a queue counts.
+//!
+//! Each counter has one writer: the poll of guest Tx, the poll of guest Rx, or whoever queues
+//! packets for the guest under the transmit queue's lock.
+
+use crate::net::counter::Counter;
+use netif::fault::Drop;
+
+/// Counters of the poll of guest Tx.
+#[derive(Default)]
+pub(super) struct GuestTx {
+    /// Packets handed to the stack.
+    pub(super) packets: Counter,
+    /// Their bytes.
+    pub(super) bytes: Counter,
+    /// Packets dropped for how their slots looked, by reason.
+    pub(super) drops: [Counter; Drop::ALL.len()],
+    /// Packets dropped as the guest's pages could not be copied from.
+    pub(super) copy_failed: Counter,
+    /// Packets dropped as their checksum was left out, and no place for it found.
+    pub(super) bad_headers: Counter,
+    /// Packets dropped for want of memory.
+    pub(super) no_memory: Counter,
+}
+
+/// Counters of the poll of guest Rx.
+#[derive(Default)]
+pub(super) struct GuestRx {
+    /// Packets that the guest got.
+    pub(super) packets: Counter,
+    /// Their bytes.
+    pub(super) bytes: Counter,
+    /// Packets dropped as the guest's pages could not be copied to.
+    pub(super) copy_failed: Counter,
+    /// Packets dropped as the guest does not take packets of their size.
+    pub(super) too_long: Counter,
+}
+
+/// Counters of whoever has packets for the guest.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// Packets dropped as the frontend was not connected.
+    pub(super) not_connected: Counter,
+}
+
+/// All counters of a queue.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) guest_tx: GuestTx,
+    pub(super) guest_rx: GuestRx,
+    pub(super) pending: Pending,
+    /// Packets that were queued when the connection ended. Written under the RTNL.
+    pub(super) disconnected: Counter,
+}
+
+impl GuestTx {
+    /// Packets of the guest that were bad.
+    pub(super) fn errors(&self) -> u64 {
+        self.drops
+            .iter()
+            .chain([&self.copy_failed, &self.bad_headers])
+            .fold(0, |sum, counter| sum.wrapping_add(counter.get()))
+    }
+}
+
+impl Counters {
+    /// Calls `f` with name and value of each counter.
+    pub(super) fn for_each(&self, f: &mut dyn FnMut(&str, u64)) {
+        f("guest_tx_packets", self.guest_tx.packets.get());
+        f("guest_tx_bytes", self.guest_tx.bytes.get());
+        for (reason, counter) in Drop::ALL.iter().zip(&self.guest_tx.drops) {
+            f(reason.name(), counter.get());
+        }
+        f("guest_tx_copy_failed", self.guest_tx.copy_failed.get());
+        f("guest_tx_bad_headers", self.guest_tx.bad_headers.get());
+        f("guest_tx_no_memory", self.guest_tx.no_memory.get());
+        f("guest_rx_packets", self.guest_rx.packets.get());
+        f("guest_rx_bytes", self.guest_rx.bytes.get());
+        f("guest_rx_copy_failed", self.guest_rx.copy_failed.get());
+        f("guest_rx_too_long", self.guest_rx.too_long.get());
+        f("guest_rx_not_connected", self.pending.not_connected.get());
+        f("guest_rx_disconnected", self.disconnected.get());
+    }
+}

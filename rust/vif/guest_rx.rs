@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is sent to the guest: from the stack to the buffers that it posted.
+//!
+//! A poll lays waiting packets out on posted buffers, copies them all by one hypercall, and answers
+//! with at most one event. Each response goes into the slot of its request, as frontends rely on.
+
+use super::{
+    counters,
+    doorbell::{
+        self,
+        Doorbell, //
+    },
+    interface::Interface,
+    queue::Queue, //
+};
+use crate::{
+    net::{
+        napi::{
+            Context,
+            Poll,
+            Polled, //
+        },
+        skb::{
+            DropReason,
+            SkBuff, //
+        },
+    },
+    xen::{
+        event::Channel,
+        grant::{
+            Batch,
+            Foreign, //
+        },
+        ring::Ring,
+        DomId, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use netif::{
+    eoi::Direction,
+    fault::Fault,
+    ring::BackRing,
+    rx_plan::{
+        self,
+        Scatter, //
+    },
+    tx_chain::Checksum,
+    wire::{
+        RxRequest,
+        RxResponse,
+        Status,
+        MAX_PACKET,
+        PAGE_SIZE,
+        RING_SIZE, //
+    },
+};
+
+/// The most buffers that one packet can need.
+const MAX_SLOTS: usize = MAX_PACKET.div_ceil(PAGE_SIZE) as usize;
+
+/// The most copies that one packet can need: one for each page that its pieces (the header and up to
+/// 45 fragments, depending on the kernel's configuration) touch, and one more for each buffer.
+const MAX_COPIES: usize = 2 * 46 + 2 * MAX_SLOTS;
+
+/// Copies in one hypercall: room for a poll's usual budget of packets.
+const BATCH_COPIES: usize = 256;
+
+/// A packet that is being copied to the guest.
+struct InFlight {
+    len: u32,
+    slots: u32,
+    checksum: Checksum,
+    ids: [u16; MAX_SLOTS],
+}
+
+/// What a connected frontend has for this direction.
+pub(super) struct Link {
+    ring: Ring<{ RxRequest::WORDS }>,
+    indices: BackRing,
+    channel: Arc<Channel<Doorbell>>,
+    batch: Batch<(SkBuff, InFlight)>,
+    scatter_gather: bool,
+    /// Taken off the queue, and waiting for buffers.
+    next: Option<SkBuff>,
+}
+
+impl Link {
+    /// Attaches to a ring whose frontend may have used it with an earlier backend.
+    pub(super) fn new(
+        ring: Ring<{ RxRequest::WORDS }>,
+        indices: BackRing,
+        channel: Arc<Channel<Doorbell>>,
+        domid: DomId,
+        scatter_gather: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            ring,
+            indices,
+            channel,
+            batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
+            scatter_gather,
+            next: None,
+        })
+    }
+}
+
+/// The state of the poll.
+pub(super) struct GuestRx {
+    queue: u16,
+    link: Option<Link>,
+    /// Why the frontend is not served any more.
+    fault: Option<Fault>,
+}
+
+impl GuestRx {
+    pub(super) const fn new(queue: u16) -> Self {
+        Self {
+            queue,
+            link: None,
+            fault: None,
+        }
+    }
+
+    /// Serves a frontend from the next poll on.
+    pub(super) fn attach(&mut self, link: Link) {
+        self.link = Some(link);
+        self.fault = None;
+    }
+
+    /// The lie for which the frontend is to be cut off.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Forgets the frontend, and returns the number of packets (0 or 1) that were lost with it.
+    pub(super) fn detach(&mut self) -> u64 {
+        match self.link.take().and_then(|link| link.next) {
+            Some(skb) => {
+                skb.drop_with(DropReason::NotReady);
+                1
+            }
+            None => 0,
+        }
+    }
+}
+
+impl Poll for GuestRx {
+    type Device = Interface;
+
+    fn poll(&mut self, napi: &Context<'_, Self>, budget: u32) -> Polled {
+        let Some(queue) = napi.device().data().queue(self.queue) else {
+            return Polled::Done(0);
+        };
+        let Some(link) = self.link.as_mut().filter(|_| self.fault.is_none()) else {
+            return Polled::Done(0);
+        };
+
+        match link.serve(napi, queue, budget) {
+            Ok(polled) => polled,
+            Err(fault) => {
+                // The event stays unacknowledged: this frontend is not heard any more.
+                self.fault = Some(fault);
+                queue.cutoff.schedule();
+                Polled::Done(0)
+            }
+        }
+    }
+}
+
+/// What became of the packets of one poll, for the stack.
+#[derive(Default)]
+struct Completed {
+    packets: u32,
+    bytes: u32,
+}
+
+impl Completed {
+    fn add(&mut self, len: u32) {
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(len);
+    }
+}
+
+impl Link {
+    /// Sends up to `budget` packets to the guest.
+    fn serve(
+        &mut self,
+        napi: &Context<'_, GuestRx>,
+        queue: &Queue,
+        budget: u32,
+    ) -> Result<Polled, Fault> {
+        let mut completed = Completed::default();
+        let outcome = self.send(queue, budget, &mut completed);
+        // Also when the frontend is found to lie: what was completed is.
+        if completed.packets > 0 {
+            queue.completed(napi.device(), completed.packets, completed.bytes);
+        }
+        let (sent, starved) = outcome?;
+
+        if sent >= budget {
+            return Ok(Polled::Again);
+        }
+        if let Some(wanted) = starved {
+            // Said before asking, so that the event finds it.
+            queue.set_wants_buffers(true);
+            self.ring.set_req_event(self.indices.req_event_for(wanted));
+            if self.indices.unconsumed(self.ring.req_prod())? >= wanted {
+                return Ok(Polled::Again);
+            }
+        }
+        doorbell::finish(&self.channel, Direction::GuestRx);
+        Ok(Polled::Done(sent))
+    }
+
+    /// Returns the number of packets taken off the queue and, when there were too few buffers for
+    /// the next one, how many it needs.
+    fn send(
+        &mut self,
+        queue: &Queue,
+        budget: u32,
+        completed: &mut Completed,
+    ) -> Result<(u32, Option<u32>), Fault> {
+        let counters = &queue.counters.guest_rx;
+        let mut available = self.indices.unconsumed(self.ring.req_prod())?;
+        let mut sent: u32 = 0;
+        let mut starved = None;
+
+        while sent < budget {
+            let Some(skb) = self.next.take().or_else(|| queue.next_pending()) else {
+                break;
+            };
+            let len = skb.len();
+            let Ok(slots) = rx_plan::check_len(len, self.scatter_gather) else {
+                counters.too_long.add(1);
+                completed.add(len);
+                skb.drop_with(DropReason::TooBig);
+                sent = sent.wrapping_add(1);
+                continue;
+            };
+            if slots > available {
+                starved = Some(slots);
+                self.next = Some(skb);
+                break;
+            }
+            if !self.batch.has_room(MAX_COPIES) {
+                self.flush(counters, completed)?;
+            }
+            self.start_copy(skb, slots, counters, completed);
+            available = available.wrapping_sub(slots);
+            sent = sent.wrapping_add(1);
+        }
+
+        if starved.is_none() {
+            queue.set_wants_buffers(false);
+        }
+        self.flush(counters, completed)?;
+        Ok((sent, starved))
+    }
+
+    /// Lays a packet out on the next `slots` buffers, and adds its copies to the batch.
+    fn start_copy(
+        &mut self,
+        skb: SkBuff,
+        slots: u32,
+        counters: &counters::GuestRx,
+        completed: &mut Completed,
+    ) {
+        let len = skb.len();
+        let mut grefs = [0; MAX_SLOTS];
+        let mut ids = [0; MAX_SLOTS];
+        for ((gref, id), ahead) in grefs.iter_mut().zip(&mut ids).zip(0..slots) {
+            let request = RxRequest::from_words(self.ring.read(self.indices.peek_slot(ahead)));
+            *gref = request.gref;
+            *id = request.id;
+        }
+
+        let in_flight = InFlight {
+            len,
+            slots,
+            checksum: skb.checksum(),
+            ids,
+        };
+        let mut scatter = Scatter::new(len);
+        let added = self.batch.drain((skb, in_flight), |follow| {
+            let place = scatter.place(follow)?;
+            Some(Foreign {
+                gref: *grefs.get(place.slot as usize)?,
+                offset: place.offset,
+                len: place.len,
+            })
+        });
+        match added {
+            Ok(()) => self.indices.consume(slots),
+            // There was room for the largest packet, so this does not happen; if it does, the
+            // buffers stay for the next one.
+            Err((skb, _)) => {
+                counters.too_long.add(1);
+                completed.add(len);
+                skb.drop_with(DropReason::TooBig);
+            }
+        }
+    }
+
+    /// Makes all copies, and answers with at most one event.
+    fn flush(
+        &mut self,
+        counters: &counters::GuestRx,
+        completed: &mut Completed,
+    ) -> Result<(), Fault> {
+        let old = self.indices.rsp_prod();
+        let (ring, indices) = (&self.ring, &mut self.indices);
+        let mut outcome = Ok(());
+
+        self.batch.submit(|(skb, packet), copied| {
+            outcome = outcome.and(respond(ring, indices, &packet, copied));
+            completed.add(packet.len);
+            if copied {
+                counters.packets.add(1);
+                counters.bytes.add(packet.len.into());
+                skb.consume();
+            } else {
+                counters.copy_failed.add(1);
+                skb.drop_with(DropReason::Fault);
+            }
+        });
+        outcome?;
+
+        let new = self.indices.rsp_prod();
+        if new != old && self.ring.push_responses(old, new) {
+            self.channel.notify();
+        }
+        Ok(())
+    }
+}
+
+/// Writes the responses to the buffers of one packet, for [`Ring::push_responses`] to publish.
+fn respond(
+    ring: &Ring<{ RxRequest::WORDS }>,
+    indices: &mut BackRing,
+    packet: &InFlight,
+    copied: bool,
+) -> Result<(), Fault> {
+    for (slot, id) in (0..packet.slots).zip(packet.ids) {
+        let status = if copied {
+            // CAST: At most a page.
+            rx_plan::slot_len(packet.len, slot) as i16
+        } else {
+            Status::Error.as_i16()
+        };
+        let response = RxResponse {
+            id,
+            offset: 0,
+            flags: rx_plan::response_flags(slot, packet.slots, packet.checksum),
+            status,
+        };
+        ring.write(indices.answer()?, response.to_words());
+    }
+    Ok(())
+}

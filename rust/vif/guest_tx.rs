@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the guest sends: from its ring to the stack.
+//!
+//! A poll takes requests off the ring, copies all packets that they make by one hypercall, answers
+//! all requests with at most one event, and only then hands the packets up: the guest has its slots
+//! back before the stack starts to work.
+
+use super::{
+    counters,
+    doorbell::{
+        self,
+        Doorbell, //
+    },
+    interface::Interface,
+    queue::Queue, //
+};
+use crate::{
+    net::{
+        napi::{
+            Context,
+            Poll,
+            Polled, //
+        },
+        skb::{
+            DropReason,
+            ReceiveBuffer, //
+        },
+    },
+    xen::{
+        event::Channel,
+        grant::{
+            Batch,
+            Foreign, //
+        },
+        ring::Ring,
+        DomId, //
+    },
+};
+use core::ops::Range;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use netif::{
+    answers::Answers,
+    eoi::Direction,
+    fault::Fault,
+    gather::Gather,
+    ring::BackRing,
+    tx_chain::{
+        self,
+        Checksum,
+        Packet, //
+    },
+    wire::{
+        TxRequest,
+        RING_SIZE, //
+    },
+};
+
+/// The most copies that one packet can need: its slots and, where our buffers end inside of a slot,
+/// one more for each buffer: the header, which may cross a page, and 17 pages.
+const MAX_COPIES: usize = tx_chain::MAX_SLOTS + 2 + 17;
+
+/// Copies in one hypercall: room for a poll's usual budget of small packets, and for the requests
+/// of several large ones.
+const BATCH_COPIES: usize = 256;
+
+/// A packet whose bytes are being copied.
+struct InFlight {
+    len: u32,
+    checksum: Checksum,
+    /// Its part of the answers.
+    answers: Range<usize>,
+}
+
+/// What a connected frontend has for this direction.
+pub(super) struct Link {
+    ring: Ring<{ TxRequest::WORDS }>,
+    indices: BackRing,
+    channel: Arc<Channel<Doorbell>>,
+    answers: KBox<Answers>,
+    batch: Batch<(ReceiveBuffer, InFlight)>,
+    ready: KVec<crate::net::skb::SkBuff>,
+    fatal_slots: u32,
+}
+
+impl Link {
+    /// Attaches to a ring whose frontend may have used it with an earlier backend.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] of a frontend whose indices make no sense, or `ENOMEM`.
+    pub(super) fn new(
+        ring: Ring<{ TxRequest::WORDS }>,
+        indices: BackRing,
+        channel: Arc<Channel<Doorbell>>,
+        domid: DomId,
+    ) -> Result<Self> {
+        let packets = RING_SIZE as usize;
+        Ok(Self {
+            ring,
+            indices,
+            channel,
+            answers: KBox::new(Answers::new(), GFP_KERNEL)?,
+            batch: Batch::new(domid, BATCH_COPIES, packets)?,
+            ready: KVec::with_capacity(packets, GFP_KERNEL)?,
+            fatal_slots: crate::parameters::fatal_skb_slots(),
+        })
+    }
+}
+
+/// The state of the poll.
+pub(super) struct GuestTx {
+    queue: u16,
+    link: Option<Link>,
+    /// Why the frontend is not served any more.
+    fault: Option<Fault>,
+}
+
+impl GuestTx {
+    pub(super) const fn new(queue: u16) -> Self {
+        Self {
+            queue,
+            link: None,
+            fault: None,
+        }
+    }
+
+    /// Serves a frontend from the next poll on.
+    pub(super) fn attach(&mut self, link: Link) {
+        self.link = Some(link);
+        self.fault = None;
+    }
+
+    /// The lie for which the frontend is to be cut off.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Forgets the frontend. The rings are unmapped when the event channel lets go of them too.
+    pub(super) fn detach(&mut self) {
+        self.link = None;
+    }
+}
+
+impl Poll for GuestTx {
+    type Device = Interface;
+
+    fn poll(&mut self, napi: &Context<'_, Self>, budget: u32) -> Polled {
+        let Some(queue) = napi.device().data().queue(self.queue) else {
+            return Polled::Done(0);
+        };
+        let Some(link) = self.link.as_mut().filter(|_| self.fault.is_none()) else {
+            return Polled::Done(0);
+        };
+
+        match link.serve(napi, queue, self.queue, budget) {
+            Ok(polled) => polled,
+            Err(fault) => {
+                // The event stays unacknowledged: this frontend is not heard any more.
+                self.fault = Some(fault);
+                queue.cutoff.schedule();
+                Polled::Done(0)
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Takes up to `budget` requests off the ring, or a few more to complete a packet.
+    fn serve(
+        &mut self,
+        napi: &Context<'_, GuestTx>,
+        queue: &Queue,
+        queue_index: u16,
+        budget: u32,
+    ) -> Result<Polled, Fault> {
+        let mut available = self.indices.unconsumed(self.ring.req_prod())?;
+        let mut taken: u32 = 0;
+
+        while available > 0 && taken < budget && self.batch.has_room(MAX_COPIES) {
+            let entries = self.take_packet(napi, &queue.counters.guest_tx, available)?;
+            taken = taken.wrapping_add(entries);
+            available = available.wrapping_sub(entries);
+        }
+
+        self.copy(napi, &queue.counters.guest_tx, queue_index);
+        self.answer()?;
+        for skb in self.ready.drain_all() {
+            napi.receive(skb);
+        }
+
+        if taken >= budget || available > 0 || self.more_after_asking()? {
+            return Ok(Polled::Again);
+        }
+        doorbell::finish(&self.channel, Direction::GuestTx);
+        Ok(Polled::Done(taken))
+    }
+
+    /// Takes the entries of one packet off the ring, and returns how many they were.
+    fn take_packet(
+        &mut self,
+        napi: &Context<'_, GuestTx>,
+        counters: &counters::GuestTx,
+        available: u32,
+    ) -> Result<u32, Fault> {
+        let first = self.answers.len();
+        let (ring, indices) = (&self.ring, &self.indices);
+        let chain = tx_chain::parse(
+            available,
+            self.fatal_slots,
+            |i| ring.read(indices.peek_slot(i)),
+            &mut self.answers,
+        )?;
+        self.indices.consume(chain.entries);
+
+        let answers = first..self.answers.len();
+        match chain.outcome {
+            Ok(packet) => self.start_copy(napi, counters, &packet, answers),
+            Err(reason) => {
+                if let Some(counter) = counters.drops.get(reason.index()) {
+                    counter.add(1);
+                }
+            }
+        }
+        Ok(chain.entries)
+    }
+
+    /// Adds a packet's copies to the batch.
+    fn start_copy(
+        &mut self,
+        napi: &Context<'_, GuestTx>,
+        counters: &counters::GuestTx,
+        packet: &Packet,
+        answers: Range<usize>,
+    ) {
+        let Some(buffer) = ReceiveBuffer::new(napi, packet.len()) else {
+            counters.no_memory.add(1);
+            self.answers.fail(answers);
+            return;
+        };
+
+        let in_flight = InFlight {
+            len: packet.len(),
+            checksum: packet.checksum(),
+            answers,
+        };
+        let mut gather = Gather::new(packet.slots());
+        let added = self.batch.fill((buffer, in_flight), |space| {
+            gather.take(space).map(|piece| Foreign {
+                gref: piece.gref,
+                offset: piece.offset,
+                len: piece.len,
+            })
+        });
+        // There was room for the largest packet, so this does not happen; if it does, the packet
+        // is lost and said to be.
+        if let Err((buffer, in_flight)) = added {
+            counters.no_memory.add(1);
+            self.answers.fail(in_flight.answers);
+            buffer.discard(DropReason::NoMemory);
+        }
+    }
+
+    /// Makes all copies, and sorts the packets into those for the stack and those that failed.
+    fn copy(&mut self, napi: &Context<'_, GuestTx>, counters: &counters::GuestTx, queue: u16) {
+        let (answers, ready) = (&mut self.answers, &mut self.ready);
+        self.batch.submit(|(buffer, packet), copied| {
+            if !copied {
+                counters.copy_failed.add(1);
+                answers.fail(packet.answers);
+                buffer.discard(DropReason::Fault);
+                return;
+            }
+            let len = packet.len;
+            match buffer.received(napi.device(), queue, packet.checksum) {
+                Ok(skb) => {
+                    counters.packets.add(1);
+                    counters.bytes.add(len.into());
+                    // Has room for as many packets as the ring has entries.
+                    if let Err(full) = ready.push_within_capacity(skb) {
+                        full.0.drop_with(DropReason::NoMemory);
+                    }
+                }
+                // The guest gave us all that it should have; what is wrong is inside.
+                Err(skb) => {
+                    counters.bad_headers.add(1);
+                    skb.drop_with(DropReason::BadHeaders);
+                }
+            }
+        });
+    }
+
+    /// Answers every entry that was taken, in order, with at most one event.
+    fn answer(&mut self) -> Result<(), Fault> {
+        if self.answers.is_empty() {
+            return Ok(());
+        }
+        let old = self.indices.rsp_prod();
+        for response in self.answers.iter() {
+            let slot = self.indices.answer()?;
+            self.ring.write(slot, [response.to_word()]);
+        }
+        self.answers.clear();
+        if self.ring.push_responses(old, self.indices.rsp_prod()) {
+            self.channel.notify();
+        }
+        Ok(())
+    }
+
+    /// Asks for an event for the next request, and says whether it has come already.
+    fn more_after_asking(&mut self) -> Result<bool, Fault> {
+        self.ring.set_req_event(self.indices.req_event_for(1));
+        Ok(self.indices.unconsumed(self.ring.req_prod())? > 0)
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One queue of a vif: what lives as long as the network device does, over any number of
+//! frontends.
+
+use super::{
+    counters::Counters,
+    cutoff::CutOff,
+    guest_rx::GuestRx,
+    guest_tx::GuestTx,
+    interface::Interface, //
+};
+use crate::net::{
+    device::{
+        Handle,
+        Unfinished, //
+    },
+    napi::Napi,
+    rtnl::Rtnl,
+    skb::{
+        DropReason,
+        SkBuff,
+        SkbQueue, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
+};
+
+/// How many packets may wait for the guest. With the byte queue limits, which usually stop a queue
+/// earlier, this bounds the memory that a guest which posts no buffers can tie up. Packets.
+const PENDING_MAX: u32 = 256;
+
+/// One queue of a vif.
+#[pin_data]
+pub(super) struct Queue {
+    index: u16,
+    /// The poll of what the guest sends.
+    #[pin]
+    pub(super) guest_tx: Napi<GuestTx>,
+    /// The poll of what is sent to the guest.
+    #[pin]
+    pub(super) guest_rx: Napi<GuestRx>,
+    #[pin]
+    pending: SkbQueue,
+    wants_buffers: Atomic<bool>,
+    /// What the queue counts.
+    pub(super) counters: Counters,
+    /// How the connection of a frontend that lies is ended.
+    pub(super) cutoff: Arc<CutOff>,
+}
+
+impl Queue {
+    /// The queue with number `index` of the device that is being made.
+    pub(super) fn new(
+        device: &Unfinished<Interface>,
+        index: u16,
+        cutoff: Arc<CutOff>,
+    ) -> impl PinInit<Self> + '_ {
+        pin_init!(Self {
+            guest_tx <- Napi::new(device, GuestTx::new(index)),
+            guest_rx <- Napi::new(device, GuestRx::new(index)),
+            pending <- SkbQueue::new(),
+            wants_buffers: Atomic::new(false),
+            counters: Counters::default(),
+            cutoff,
+            index,
+        })
+    }
+
+    /// Queues a packet for the guest. Softirq context, under the transmit queue's lock.
+    pub(super) fn transmit(&self, device: &Handle<Interface>, mut skb: SkBuff) {
+        skb.transmit_timestamp();
+
+        let start = device.transmit_queued(self.index, skb.len());
+        self.pending.push(skb);
+        let stopped = device.stop_when_full(self.index, &self.pending, PENDING_MAX);
+        if start || stopped {
+            self.guest_rx.schedule();
+        }
+    }
+
+    /// The next packet for the guest. Only its poll takes them.
+    #[inline]
+    pub(super) fn next_pending(&self) -> Option<SkBuff> {
+        self.pending.pop()
+    }
+
+    /// Tells the stack what the guest got, or what was dropped on the way.
+    #[inline]
+    pub(super) fn completed(&self, device: &Handle<Interface>, packets: u32, bytes: u32) {
+        device.transmit_completed(self.index, packets, bytes, &self.pending, PENDING_MAX);
+    }
+
+    /// Notes whether the poll of guest Rx waits for buffers.
+    #[inline]
+    pub(super) fn set_wants_buffers(&self, wants: bool) {
+        self.wants_buffers.store(wants, Relaxed);
+    }
+
+    /// Does the poll of guest Rx wait for buffers?
+    #[inline]
+    pub(super) fn wants_buffers(&self) -> bool {
+        self.wants_buffers.load(Relaxed)
+    }
+
+    /// Lets both polls run, and has them look at once at what came meanwhile.
+    pub(super) fn start(&self, rtnl: &mut Rtnl) {
+        self.guest_tx.enable(rtnl);
+        self.guest_rx.enable(rtnl);
+        self.guest_tx.schedule();
+        self.guest_rx.schedule();
+    }
+
+    /// Waits for both polls to end, and lets none start. May sleep.
+    pub(super) fn stop(&self, rtnl: &mut Rtnl) {
+        self.guest_tx.disable(rtnl);
+        self.guest_rx.disable(rtnl);
+    }
+
+    /// Drops what waits for the guest. Nobody queues or polls any more.
+    pub(super) fn purge(&self, device: &Handle<Interface>, rtnl: &mut Rtnl) {
+        let dropped = self.pending.purge(DropReason::NotReady);
+        self.counters.disconnected.add(dropped);
+        self.set_wants_buffers(false);
+        device.forget_queued(self.index, rtnl);
+    }
+}

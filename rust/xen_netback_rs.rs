@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The backend of Xen's paravirtual network cards.
+//!
+//! [`vif`] is the driver. It uses the protocol, which is the crate `netif`, and the safe wrappers
+//! [`xen`] and [`net`]; only those two use [`bindings`].
+
+mod bindings;
+mod net;
+mod parameters;
+mod vif;
+mod xen;
+
+use kernel::prelude::*;
+
+/// The loaded module: registered with the bus of backends until it is dropped.
+#[pin_data]
+struct Module {
+    #[pin]
+    _driver: kernel::driver::Registration<xen::xenbus::Adapter<vif::Backend>>,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            if !xen::is_domain() {
+                pr_err!("this machine does not run under Xen: boot it as dom0 or as a guest\n");
+                return Err(ENODEV);
+            }
+            Ok(try_pin_init!(Self {
+                _driver <- kernel::driver::Registration::new(
+                    <Self as kernel::ModuleMetadata>::NAME,
+                    module,
+                ),
+            }? Error))
+        })
+    }
+}
+
+module! {
+    type: Module,
+    name: "xen_netback_rs",
+    authors: ["The xen_netback_rs authors"],
+    description: "Xen backend network device in Rust",
+    license: "GPL",
+    alias: ["xen-backend:vif"],
+}
