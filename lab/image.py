@@ -54,6 +54,7 @@ def dom0(run_dir, build_root, tree, images, task, module=None, environment=None)
         for path in (settings.LAB / "dom0").iterdir():
             shutil.copy(path, top / "lab" / path.name)
         shutil.copy(settings.LAB / "dom0/init", top / "init")
+        (top / "init").chmod(0o755)
         values = {"DRIVER": settings.DRIVER, "TASK": task, "GUEST_KERNEL": "/guest/vmlinuz",
                   "GUEST_RAMDISK": "/guest/initrd.gz", **(environment or {})}
         (top / "lab/environment").write_text(

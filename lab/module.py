@@ -22,16 +22,19 @@ class Module:
     def binds(self, output):
         return [(settings.CHECKOUT, root.SRC, "ro"), (self.tree.path, root.KERNEL, "ro"), (output, root.OBJ, "rw")]
 
-    def build(self, flavour="module", variables=(), check=True):
-        """Makes the module; flavour names the output folder (clippy has one of its own). Returns (status, log)."""
+    def build(self, flavour="module", variables=(), check=True, fresh=False):
+        """Makes the module; flavour names the output folder (clippy has one of its own). fresh starts from nothing, so
+        that the log has every warning. Returns (status, log)."""
         if not (settings.CHECKOUT / "Kbuild").exists():
             raise LabError(f"{settings.CHECKOUT}/Kbuild is missing: nothing to build")
         output = self.output(flavour)
-        output.mkdir(parents=True, exist_ok=True)
-        (output.parent / "checkout").write_text(str(settings.CHECKOUT), encoding="utf-8")  # for make clean
         log = output.parent / f"{flavour}.log"
         with cache.locked(f"build-{self.key}-{flavour}"):
             log.unlink(missing_ok=True)
+            if fresh and output.exists():
+                cache.remove_tree(output)
+            output.mkdir(parents=True, exist_ok=True)
+            (output.parent / "checkout").write_text(str(settings.CHECKOUT), encoding="utf-8")  # for make clean
             make = self.tree.make(f"M={root.SRC}", f"MO={root.OBJ}", *variables, "modules")
             with Step(f"building {KO} for {self.tree.release}" + (f" ({flavour})" if flavour != "module" else ""), log,
                       "fix the source and run the same command again; V=1 shows the commands") as step:

@@ -39,7 +39,7 @@ def tail(path, lines=TAIL_LINES):
     try:
         with open(path, "rb") as f:
             f.seek(max(0, os.fstat(f.fileno()).st_size - 64 * 1024))
-            return f.read().decode(errors="replace").splitlines()[-lines:]
+            return [line for line in f.read().decode(errors="replace").replace("\r", "").split("\n") if line][-lines:]
     except FileNotFoundError:
         return []
 
@@ -90,11 +90,14 @@ class Step:
         with open(self.log, "ab") as out:
             out.write(("+ " + " ".join(map(str, argv)) + "\n").encode())
             out.flush()
-            target = None if settings.VERBOSE else out
-            process = subprocess.Popen([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL, stdout=target,
-                                       stderr=subprocess.STDOUT if target else None,
+            process = subprocess.Popen([str(a) for a in argv], stdin=stdin or subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE if settings.VERBOSE else out, stderr=subprocess.STDOUT,
                                        preexec_fn=die_with_parent, **kwargs)
             try:
+                for line in process.stdout or ():
+                    out.write(line)
+                    sys.stdout.buffer.write(line)
+                    sys.stdout.flush()
                 status = process.wait()
             except BaseException:
                 process.kill()

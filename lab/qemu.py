@@ -2,41 +2,64 @@
 """Xen and dom0 in QEMU: with KVM where it works, else emulated."""
 
 import os
+import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 from lab import cache, root
-from lab.progress import LabError, die_with_parent, say, tail
+from lab.progress import LabError, Step, die_with_parent, say, tail
 
 MEMORY, DOM0_MEMORY, CPUS = 3072, 1536, 2
 
-# What the first instructions of the probe are: out 0xf4, 0x10 and halt.
-_PROBE_CODE = b"\xb0\x10\xe6\xf4\xf4"
-_PROBE_STATUS = (0x10 << 1) | 1
+XEN_ARGUMENTS = (f"loglvl=warning guest_loglvl=warning com1=115200,8n1 console=com1 dom0_mem={DOM0_MEMORY}M,max:{DOM0_MEMORY}M "
+                 f"dom0_max_vcpus={CPUS} sched=credit")
+LINUX_ARGUMENTS = "console=hvc0 loglevel=5 printk.devkmsg=on panic=5 net.ifnames=0"
+
+KVM = ("KVM", ["-accel", "kvm", "-cpu", "host"])
+# Xen would use the emulated SVM, which costs time and gives a PV dom0 nothing.
+TCG = ("emulation (TCG)", ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-svm"])
+
+PROBE_SECONDS = 20
 
 
-def accelerator(build_root):
-    """QEMU's options for the fastest CPU that works: /dev/kvm may exist and not run anything."""
-    if os.path.exists("/dev/kvm") and _kvm_runs(build_root):
-        return "KVM", ["-accel", "kvm", "-cpu", "host"]
-    # Xen would use the emulated SVM, which costs time and gives a PV dom0 nothing.
-    return "emulation (TCG)", ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-svm"]
+def accelerator(build_root, images):
+    """The faster one of KVM and TCG that works."""
+    if not os.path.exists("/dev/kvm"):
+        return TCG
+    boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    known = cache.place("kvm", f"{boot}-{images.name}")
+    if not known.exists():
+        with Step("does /dev/kvm work") as step:
+            works = _kvm_boots_xen(build_root, images)
+            step.note = "yes" if works else "no"
+        for old in known.parent.iterdir():
+            old.unlink()
+        known.write_text("yes" if works else "no", encoding="utf-8")
+    return KVM if known.read_text(encoding="utf-8") == "yes" else TCG
 
 
-def _kvm_runs(build_root):
-    folder = cache.place("tmp", f"kvm-probe-{os.getpid()}")
-    folder.mkdir()
-    rom = bytearray(65536)
-    rom[0xfff0:0xfff0 + len(_PROBE_CODE)] = _PROBE_CODE
-    (folder / "rom").write_bytes(rom)
-    argv = ["timeout", "20", "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-nodefaults", "-display", "none",
-            "-no-reboot", "-m", "16", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-bios", f"{root.RUN}/rom"]
+def _kvm_boots_xen(build_root, images):
+    """/dev/kvm may exist and not work, or run simple code and fail in a hypervisor: boot Xen until dom0's kernel speaks."""
+    argv = ["qemu-system-x86_64", *KVM[1], "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
+            "-serial", "stdio", "-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
+            "-initrd", f"{root.KERNEL}/vmlinux console=hvc0 earlyprintk=xen panic=1"]
+    process = subprocess.Popen(build_root.command(argv, [(images, root.KERNEL, "ro")]), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+    alarm = threading.Timer(PROBE_SECONDS, process.kill)
+    alarm.start()
     try:
-        done = subprocess.run(build_root.command(argv, [(folder, root.RUN, "ro")]), capture_output=True)
-        return done.returncode == _PROBE_STATUS
+        for line in process.stdout:
+            if b"Linux version" in line:
+                return True
+            if b"KVM internal error" in line:
+                return False
+        return False
     finally:
-        cache.remove_tree(folder)
+        alarm.cancel()
+        process.kill()
+        process.wait()
 
 
 class Machine:
@@ -46,21 +69,18 @@ class Machine:
 
     def __init__(self, build_root, images, run_dir, interactive=False):
         self.run_dir = run_dir
-        how, options = accelerator(build_root)
+        how, options = accelerator(build_root, images)
         say(f"booting Xen and dom0 with {how}; all output is kept in {run_dir}")
         for name in self.LOGS:
             (run_dir / name).touch()
         files = f"{root.RUN}/%s"
         console = "stdio,mux=on,signal=off" if interactive else "null"
-        xen = (f"loglvl=warning guest_loglvl=warning com1=115200,8n1 console=com1 dom0_mem={DOM0_MEMORY}M,max:{DOM0_MEMORY}M "
-               f"dom0_max_vcpus={CPUS} sched=credit")
-        linux = "console=hvc0 loglevel=5 printk.devkmsg=on panic=5 net.ifnames=0"
         argv = ["qemu-system-x86_64", *options, "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
                 "-chardev", f"file,id=report,path={files % 'report.log'}", "-device", "pci-serial,chardev=report,addr=4",
                 "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5",
-                "-kernel", f"{root.KERNEL}/xen", "-append", xen,
-                "-initrd", f"{root.KERNEL}/vmlinux {linux},{files % 'dom0.cpio'}"]
+                "-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
+                "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{files % 'dom0.cpio'}"]
         if interactive:
             argv += ["-mon", "chardev=console"]
         binds = [(images, root.KERNEL, "ro"), (run_dir, root.RUN, "rw")]
@@ -105,7 +125,7 @@ class Follower:
     def lines(self):
         data = self.partial + self.file.read()
         *whole, self.partial = data.split(b"\n")
-        return [line.rstrip(b"\r").decode(errors="replace") for line in whole]
+        return [line.replace(b"\r", b"").decode(errors="replace") for line in whole]
 
 
 class Watch:

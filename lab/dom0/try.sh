@@ -1,1 +1,0 @@
-cat /proc/cmdline; ls -la /sys/class/tty/*/device | grep -i ttyS; cat /proc/interrupts; free -m; xl info; df; uptime; lsmod; python3 -c 'import json,socket,struct,subprocess,select,fcntl,ctypes,random,threading; print("py ok")'; head -c 20000 /dev/zero | tr '\0' 'x' | fold -w 80; time echo; exit 3

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make shell: dom0's console on this terminal."""
+
+import os
+import sys
+
+from lab import cache, image, module, qemu, settings, setup
+from lab.progress import LabError
+
+
+def main():
+    if not sys.stdin.isatty():
+        raise LabError("make shell needs a terminal; make demo and make check do without")
+    ko = None
+    if settings.DRIVER == settings.MODULE:
+        build_root, tree, _ = setup.build()
+        ko = settings.CHECKOUT / module.KO
+    else:
+        build_root, tree = setup.prepare()
+    images = image.base(build_root, tree)
+    run_dir = cache.runs("shell")
+    size = os.get_terminal_size()
+    image.dom0(run_dir, build_root, tree, images, "shell", ko,
+               {"LINES": str(size.lines), "COLUMNS": str(size.columns)})
+    with qemu.Machine(build_root, images, run_dir, interactive=True) as machine:
+        machine.process.wait()
