@@ -28,7 +28,8 @@ impl Write for Text<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         let taken = core::mem::take(&mut self.0);
         let mut rest = taken.iter_mut();
-        for (to, from) in rest.by_ref().zip(s.bytes()) {
+        // The text first: its end must not take a byte of the buffer.
+        for (from, to) in s.bytes().zip(rest.by_ref()) {
             *to = from;
         }
         self.0 = rest.into_slice();

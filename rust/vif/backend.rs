@@ -208,6 +208,7 @@ impl Shared {
     /// Makes the network device, says what the backend can do, and waits for the frontend.
     fn set_up(self: &Arc<Self>, dev: &xenbus::Device<device::Core<'_>>) -> Result {
         let handle = handle(dev)?;
+        check_mac(dev)?;
         let cutoff = cutoff::new(self.clone())?;
         let netdev =
             Interface::register(dev, dev.otherend_id(), handle, &cutoff).inspect_err(|err| {
@@ -327,6 +328,22 @@ fn handle(dev: &xenbus::Device<device::Core<'_>>) -> Result<u32> {
         dev.report_error(EINVAL, fmt!("handle = {}: not a number", value.quoted()));
         EINVAL
     })
+}
+
+/// The guest's address is the toolstack's to choose and the frontend's to use; all there is to do
+/// here is to say so when it is none.
+fn check_mac(dev: &xenbus::Device<device::Core<'_>>) -> Result {
+    let Some(value) = xenstore::read_optional(dev.nodename(), c"mac")? else {
+        return Ok(());
+    };
+    if keys::parse_mac(value.as_bytes()).is_err() {
+        dev.report_error(
+            EINVAL,
+            fmt!("mac = {}: not of the form 00:16:3e:00:00:01", value.quoted()),
+        );
+        return Err(EINVAL);
+    }
+    Ok(())
 }
 
 /// Writes what this backend can do, all of it or nothing.

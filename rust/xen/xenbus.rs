@@ -151,7 +151,7 @@ impl<Ctx: device::DeviceContext> Device<Ctx> {
     pub(crate) fn report_error(&self, err: Error, what: fmt::Arguments<'_>) {
         // SAFETY: May be called at any time.
         if unsafe { bindings::net_ratelimit() } != 0 {
-            dev_err!(self.as_ref(), "{}: {}\n", self.nodename_text(), what);
+            dev_err!(self.as_ref(), "{}\n", what);
         }
 
         let dir = CString::try_from_fmt(fmt!("error/{}", self.nodename_text()));
