@@ -134,6 +134,8 @@ Dir::Etc::trustedparts "{state}/parts";
 
 def refresh(force=False):
     """Makes sure that there is an index, not older than a day if the mirror can be reached."""
+    if not shutil.which("apt-get") or os.uname().machine != "x86_64":
+        raise LabError("the lab needs an x86-64 machine with apt (Debian or a relative)")
     stamp = _state() / "stamp"
     with cache.locked("index"):
         age = time.time() - stamp.stat().st_mtime if stamp.exists() else None

@@ -19,6 +19,7 @@ from lab.progress import LabError, say
 
 KEEP_ENTRIES = 2  # of a layer, besides those used in the last days
 KEEP_DAYS = 7
+KEEP_RUNS = 9
 
 _held = []  # shared locks of the entries in use; they end with the process
 
@@ -119,8 +120,13 @@ def _sweep_old(layer, current):
 def runs(name):
     """A new folder for the results of one run; the oldest go."""
     base = place("runs", "x").parent
-    for old in sorted(p for p in base.iterdir() if p.is_dir() and not p.is_symlink())[:-9]:
+    folders = sorted(p for p in base.iterdir() if p.is_dir() and not p.is_symlink())
+    for old in folders[:-KEEP_RUNS]:
         remove_tree(old)
+    for image in base.glob("*/dom0.cpio"):
+        # Of an interrupted run, or of one whose QEMU has read it long ago.
+        if time.time() - image.stat().st_mtime > 600:
+            image.unlink(missing_ok=True)
     path = base / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.getpid()}"
     path.mkdir()
     latest = base / f".latest-{os.getpid()}"

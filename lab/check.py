@@ -27,10 +27,11 @@ def _show(result):
             print(f"        | {line}", flush=True)
 
 
-def _collect(results):
+def _collect(results, only_failures=False):
     collected = []
     for result in results:
-        _show(result)
+        if result.status == ktap.FAIL or not only_failures:
+            _show(result)
         collected.append(result)
     return collected
 
@@ -53,7 +54,7 @@ def main():
         built.build(fresh=True)
         ko = built.install_in_checkout()
         if _group_wanted(hosttests.GROUP):
-            results += _collect(r for r in hosttests.run(build_root) if _wanted(r.name))
+            results += _collect((r for r in hosttests.run(build_root) if _wanted(r.name)), only_failures=True)
         if _group_wanted(gates.GROUP):
             results += _collect(gates.run(gates.Context(build_root, tree, built), _wanted))
     else:

@@ -30,7 +30,8 @@ def run(build_root):
         crate = work / "netif"
         if crate.exists():
             shutil.rmtree(crate)
-        shutil.copytree(CRATE, crate, ignore=shutil.ignore_patterns("target"))
+        # Cargo.lock names the versions of crates.io; here Debian's are used.
+        shutil.copytree(CRATE, crate, ignore=shutil.ignore_patterns("target", "Cargo.lock"))
         (work / "cargo").mkdir(exist_ok=True)
         (work / "cargo/config.toml").write_text(_CONFIG, encoding="utf-8")
         log = work / "cargo.log"
@@ -39,8 +40,9 @@ def run(build_root):
             argv = ["env", f"CARGO_HOME={root.OBJ}/cargo", f"CARGO_TARGET_DIR={root.OBJ}/target", "CARGO_TERM_COLOR=never",
                     "cargo", "test", "--offline", "--no-fail-fast", "--manifest-path", f"{root.OBJ}/netif/Cargo.toml"]
             status = step.run(build_root.command(argv, [(work, root.OBJ, "rw")]), check=False)
-        text = log.read_text(encoding="utf-8", errors="replace")
-    found = list(_parse(text))
+            text = log.read_text(encoding="utf-8", errors="replace")
+            found = list(_parse(text))
+            step.note = f"{len(found)} tests"
     yield from found
     if status and not any(r.status == ktap.FAIL for r in found):
         yield ktap.Result(f"{GROUP}/cargo", ktap.FAIL, detail=text.splitlines()[-40:], note=f"exit status {status}")

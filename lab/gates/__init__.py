@@ -17,8 +17,8 @@ class Failed(Exception):
     """The lines say what is wrong where."""
 
     def __init__(self, lines):
-        super().__init__("\n".join(lines))
         self.lines = list(lines)
+        super().__init__("\n".join(self.lines))
 
 
 class Skipped(Exception):

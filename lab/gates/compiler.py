@@ -6,7 +6,7 @@ import re
 from lab.gates import Failed
 
 _WARNING = re.compile(r"\bwarning\b|\bWARNING\b|\berror\b.*:", re.I)
-_CONTEXT_LINES = 8
+_CONTEXT_LINES = 12
 
 
 def _warnings(log):
@@ -15,7 +15,8 @@ def _warnings(log):
     for i, line in enumerate(lines):
         # Not the commands themselves, which name flags.
         if _WARNING.search(line) and not line.startswith(("+ ", "make")) and " -W" not in line:
-            found += lines[i:i + _CONTEXT_LINES]
+            message = lines[i:i + _CONTEXT_LINES]
+            found += message[:message.index("")] if "" in message else message
     return found
 
 
