@@ -111,7 +111,8 @@ pub enum Step {
     /// Read the frontend's keys and map its rings. Always the last step.
     ///
     /// The driver publishes [`Backend::Connected`] itself, as that has to wait for the hotplug
-    /// script. It is in that state, and owes a [`Step::Disconnect`], from here on.
+    /// script. It is in that state, and owes a [`Step::Disconnect`], from here on; unless connecting
+    /// fails, which leaves nothing to disconnect.
     Connect,
     /// Unmap the rings and forget all that was negotiated.
     Disconnect,

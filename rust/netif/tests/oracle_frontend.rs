@@ -1233,7 +1233,9 @@ fn op() -> impl Strategy<Value = Op> {
     let poll = poll.prop_map(|(budget, push, head)| Op::PollTx(PollTx { budget, push, head }));
     let advance = prop_oneof![
         2 => 0_u32..=256,
-        1 => 257_u32..300,
+        1 => Just(256_u32),
+        1 => Just(257_u32),
+        1 => 258_u32..300,
         1 => u32::MAX - 40..=u32::MAX,
         1 => Just(0x8000_0000_u32),
         1 => any::<u32>(),

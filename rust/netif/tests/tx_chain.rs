@@ -49,7 +49,7 @@ fn chain() -> impl Strategy<Value = Vec<[u32; 3]>> {
         3 => Just(Vec::new()),
         1 => prop::collection::vec(extra(), 1..4),
     ];
-    let total = prop_oneof![5 => Just(None), 1 => boundary().prop_map(Some)];
+    let total = prop_oneof![5 => Just(None), 1 => boundary().prop_map(Some), 1 => (12_u16..16).prop_map(Some)];
     let first_offset = prop_oneof![8 => 0_u16..90, 1 => boundary()];
     (slots, extras, total, first_offset, 0_u16..4, any::<u8>()).prop_map(
         |(slots, mut extras, total, first_offset, checksum, damage)| {
