@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time-limit: 180
 #
-# xl create, with Xen's own vif-bridge script; xl destroy. What a person does
-# first.
+# xl create, with Xen's own vif-bridge script, traffic through the bridge, and xl
+# destroy in the middle of it. What a person does first.
 . "$(dirname "$0")/../lib/guest.sh"
 
 guest_ready
@@ -22,8 +22,18 @@ check_eq "the guest's MAC in dom0's neighbours" \
 	"$(ip neigh show "$GUEST_IP" dev "$TEST_BRIDGE" | sed -n 's/.*lladdr \([^ ]*\).*/\1/p')" "$GUEST_MAC"
 check "20 pings of 1400 bytes, none lost" ping -n -q -c 20 -i 0.05 -W 5 -s 1400 "$GUEST_IP"
 check "the guest pings dom0" guest_sh "ping -n -q -c 5 -i 0.2 $DOM0_IP"
+check "TCP from the guest, contents compared" guest_stream up 2000000
+check "TCP to the guest, contents compared" guest_stream down 2000000
 
-check "xl destroy" bounded 30 xl destroy "$TEST_GUEST"
+# Destroyed in the middle of traffic both ways, the guest can't say goodbye.
+guest_sh "while :; do head -c 100000000 /dev/zero | nc $DOM0_IP 5301; done > /dev/null 2>&1 < /dev/null &"
+background eval "while :; do nc -l -p 5301 > /dev/null; done"
+background ping -n -q -i 0.01 -s 8000 "$GUEST_IP"
+bytes_from_guest() { cat "/sys/class/net/$vif/statistics/rx_bytes"; }
+start=$(bytes_from_guest)
+grown() { [ $(($(bytes_from_guest) - start)) -gt 1000000 ]; }
+check "the guest sends" wait_for 20 grown
+check "xl destroy under load" bounded 30 xl destroy "$TEST_GUEST"
 check "$vif is gone" wait_for 10 not test -e "/sys/class/net/$vif"
 check "its nodes are gone" wait_for 10 xenstore_has_no_vif "$domid"
 done_testing

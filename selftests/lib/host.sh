@@ -72,11 +72,9 @@ kernel_log_since() {
 		END { if (!found) print "(the mark of this test has left the kernel log)"; printf "%s", text }'
 }
 
-# kernel_trouble_since MARK PATTERNS: lines of the log that mean trouble.
+# kernel_trouble_since MARK: lines of the log that mean trouble.
 kernel_trouble_since() {
-	local patterns
-	patterns=$(grep -v -e '^#' -e '^$' "$2")
-	kernel_log_since "$1" | grep -E -- "$patterns" | head -n 20
+	kernel_log_since "$1" | "$SELFTESTS/trouble" | head -n 20
 }
 
 skip_reason() {

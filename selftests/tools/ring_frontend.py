@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A frontend that is this program: its rings in pages that /dev/xen/gntalloc
+grants to the backend, its event channel from /dev/xen/evtchn. It puts on the
+rings whatever a test wants, honest or not."""
+import fcntl
+import mmap
+import os
+import select
+import struct
+
+from report import wait_for
+from vif import CONNECTED
+
+RING_SIZE = 256
+PAGE = 4096
+FIRST_ENTRY = 64
+TX_ENTRY, RX_ENTRY = 12, 8
+
+MORE_DATA, EXTRA_INFO, CSUM_BLANK, DATA_VALIDATED = 4, 8, 1, 2
+OKAY, NULL, ERROR = 0, 1, -1
+
+# linux/include/uapi/xen/{gntalloc,evtchn}.h: _IOC(_IOC_NONE, type, number, size)
+ALLOC_GREF = ord("G") << 8 | 5 | 24 << 16
+BIND_UNBOUND_PORT = ord("E") << 8 | 2 | 4 << 16
+NOTIFY = ord("E") << 8 | 4 | 4 << 16
+
+
+class Grants:
+    """Pages that a domain may access."""
+
+    def __init__(self, domid):
+        self.domid = domid
+        self.fd = os.open("/dev/xen/gntalloc", os.O_RDWR)
+
+    def page(self):
+        """A writable page: (memory, grant reference)."""
+        request = bytearray(struct.pack("<HHIQII", self.domid, 1, 1, 0, 0, 0))
+        fcntl.ioctl(self.fd, ALLOC_GREF, request)
+        index, gref = struct.unpack_from("<QI", request, 8)
+        return mmap.mmap(self.fd, PAGE, offset=index), gref
+
+    def close(self):
+        os.close(self.fd)
+
+
+class Ring:
+    """The frontend's side of one shared ring."""
+
+    def __init__(self, grants, entry):
+        self.memory, self.gref = grants.page()
+        self.entry = entry
+        self.memory[:PAGE] = bytes(PAGE)
+        self.req_prod = self.rsp_cons = 0
+        # Ask for an event at the first response, as SHARED_RING_INIT() does.
+        self._store(4, 1)
+        self._store(12, 1)
+
+    def _store(self, offset, value):
+        struct.pack_into("<I", self.memory, offset, value & 0xffffffff)
+
+    def _load(self, offset):
+        return struct.unpack_from("<I", self.memory, offset)[0]
+
+    def post(self, entry):
+        """Put an entry on the ring; publish() lets the backend see it."""
+        at = FIRST_ENTRY + self.req_prod % RING_SIZE * self.entry
+        self.memory[at:at + len(entry)] = entry
+        self.req_prod = (self.req_prod + 1) & 0xffffffff
+
+    def publish(self, req_prod=None):
+        self._store(0, self.req_prod if req_prod is None else req_prod)
+
+    @property
+    def rsp_prod(self):
+        return self._load(8)
+
+    def responses(self, count, seconds=10):
+        """The next COUNT responses, raw, or fewer at the deadline."""
+        wait_for(seconds, lambda: (self.rsp_prod - self.rsp_cons) & 0xffffffff >= count)
+        found = []
+        while self.rsp_cons != self.rsp_prod and len(found) < count:
+            at = FIRST_ENTRY + self.rsp_cons % RING_SIZE * self.entry
+            found.append(bytes(self.memory[at:at + self.entry]))
+            self.rsp_cons = (self.rsp_cons + 1) & 0xffffffff
+        self._store(12, self.rsp_cons + 1)
+        return found
+
+
+class RingFrontend:
+    """Plays the frontend of a vif that was attached with netfront=False."""
+
+    def __init__(self, vif):
+        self.vif = vif
+        self.grants = Grants(int(vif.domid))
+        self.evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
+        vif.report.at_exit(self.close)
+        self.tx = Ring(self.grants, TX_ENTRY)
+        self.rx = Ring(self.grants, RX_ENTRY)
+        self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND_PORT,
+                                bytearray(struct.pack("<I", int(vif.domid))))
+
+    def close(self):
+        os.close(self.evtchn)
+        self.grants.close()
+
+    def connect(self, **keys):
+        """Write the keys, go to Connected, and wait for the backend."""
+        values = {"tx-ring-ref": self.tx.gref, "rx-ring-ref": self.rx.gref,
+                  "event-channel": self.port, "request-rx-copy": 1, "feature-rx-notify": 1,
+                  "feature-sg": 1} | {key.replace("_", "-"): value for key, value in keys.items()}
+        for key, value in values.items():
+            self.vif.front_write(key, value)
+        self.vif.front_write("state", CONNECTED)
+        self.vif.need_back(CONNECTED, "the backend connects to this program")
+
+    def notify(self):
+        fcntl.ioctl(self.evtchn, NOTIFY, struct.pack("<I", self.port))
+
+    def wait_event(self, seconds=10):
+        """Has the backend sent an event? It is acknowledged."""
+        if not select.select([self.evtchn], [], [], seconds)[0]:
+            return False
+        os.write(self.evtchn, os.read(self.evtchn, 4))
+        return True
+
+    # --- transmit ---
+
+    def send_slots(self, slots, ids=None):
+        """Post (gref, offset, size, flags) as requests, or 8 bytes as an extra
+        info; returns the ids used."""
+        used = []
+        for number, slot in enumerate(slots):
+            if isinstance(slot, bytes):
+                self.tx.post(slot)
+                used.append(None)
+                continue
+            gref, offset, size, flags = slot
+            ident = ids[number] if ids else self.tx.req_prod % RING_SIZE
+            self.tx.post(struct.pack("<IHHHH", gref, offset, flags, ident, size))
+            used.append(ident)
+        self.tx.publish()
+        self.notify()
+        return used
+
+    def statuses(self, count):
+        """(id, status) of the next COUNT responses on the transmit ring."""
+        return [struct.unpack_from("<Hh", response) for response in self.tx.responses(count)]
+
+    # --- receive ---
+
+    def post_buffers(self, buffers):
+        """Post (id, gref) for the backend to fill."""
+        for ident, gref in buffers:
+            self.rx.post(struct.pack("<HHI", ident, 0, gref))
+        self.rx.publish()
+        self.notify()
+
+    def received(self, count):
+        """(id, offset, flags, status) of the next COUNT buffers."""
+        return [struct.unpack("<HHHh", response) for response in self.rx.responses(count)]
