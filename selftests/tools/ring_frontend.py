@@ -8,6 +8,7 @@ import os
 import select
 import struct
 
+from netdev import run
 from report import wait_for
 from vif import CONNECTED
 
@@ -91,6 +92,7 @@ class RingFrontend:
 
     def __init__(self, vif):
         self.vif = vif
+        run("modprobe", "-a", "xen-gntalloc", "xen-evtchn")
         self.grants = Grants(int(vif.domid))
         self.evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
         vif.report.at_exit(self.close)
