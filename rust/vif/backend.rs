@@ -339,7 +339,10 @@ fn check_mac(dev: &xenbus::Device<device::Core<'_>>) -> Result {
     if keys::parse_mac(value.as_bytes()).is_err() {
         dev.report_error(
             EINVAL,
-            fmt!("mac = {}: not of the form 00:16:3e:00:00:01", value.quoted()),
+            fmt!(
+                "mac = {}: not of the form 00:16:3e:00:00:01",
+                value.quoted()
+            ),
         );
         return Err(EINVAL);
     }

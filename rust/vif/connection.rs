@@ -4,7 +4,10 @@
 //! everything of the frontend's is given back.
 
 use super::{
-    doorbell::Doorbell,
+    doorbell::{
+        Doorbell,
+        Serves, //
+    },
     frontend::{
         Frontend,
         Ports,
@@ -34,11 +37,7 @@ use kernel::{
 };
 use netif::{
     fault::Fault,
-    ring::BackRing,
-    wire::{
-        RxRequest,
-        TxRequest, //
-    },
+    ring::BackRing, //
 };
 
 /// The event channels of one queue.
@@ -79,7 +78,7 @@ impl Connection {
         let rx_indices =
             attach(&rx).map_err(failed("attaching to the indices of rx-ring-ref", rx_gref))?;
 
-        let channels = Channels::bind(dev, queue, &tx, &rx, &netdev.name(), &frontend.ports)?;
+        let channels = Channels::bind(dev, queue, &netdev.name(), &frontend.ports)?;
 
         let domid = dev.otherend_id();
         let start = || -> Result {
@@ -152,7 +151,8 @@ impl Connection {
                 }
             }
         }
-        // The polls have let go of channels and rings: this closes and unmaps them.
+        // The polls have let go of the rings, which unmapped them, and of the channels: this closes
+        // them.
         drop(self.channels);
     }
 }
@@ -166,16 +166,14 @@ impl Channels {
     fn bind(
         dev: &xenbus::Device<device::Bound>,
         queue: &Arc<Queue>,
-        tx: &Ring<{ TxRequest::WORDS }>,
-        rx: &Ring<{ RxRequest::WORDS }>,
         name: &str,
         ports: &Ports,
     ) -> Result<Self, Refusal> {
-        let bind = |port: u32, suffix: &str, tx, rx| {
+        let bind = |port: u32, suffix: &str, serves| {
             let bound = CString::try_from_fmt(fmt!("{name}-q0{suffix}"))
                 .map_err(Error::from)
                 .and_then(|name| {
-                    Binding::new(dev, port, name, Doorbell::new(queue.clone(), tx, rx))
+                    Binding::new(dev, port, name, Doorbell::new(queue.clone(), serves))
                 });
             bound.map_err(|err| Refusal::Failed {
                 what: "binding event channel",
@@ -186,12 +184,12 @@ impl Channels {
 
         match *ports {
             Ports::Common(port) => Ok(Self {
-                guest_tx: bind(port, "", Some(tx.clone()), Some(rx.clone()))?,
+                guest_tx: bind(port, "", Serves::Both)?,
                 guest_rx: None,
             }),
             Ports::Split { guest_tx, guest_rx } => Ok(Self {
-                guest_tx: bind(guest_tx, "-tx", Some(tx.clone()), None)?,
-                guest_rx: Some(bind(guest_rx, "-rx", None, Some(rx.clone()))?),
+                guest_tx: bind(guest_tx, "-tx", Serves::GuestTx)?,
+                guest_rx: Some(bind(guest_rx, "-rx", Serves::GuestRx)?),
             }),
         }
     }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An event channel of a frontend's: which poll an event is for, and when it is acknowledged.
+//! An event channel of a frontend's: which polls an event is for, and when it is acknowledged.
+//!
+//! An event is acknowledged when the polls that it is for are done, and as spurious when none of
+//! them has had anything to do since the last one was: a frontend has to pay for each event with a
+//! request that was served. One that was served before its event came in, by a poll that was under
+//! way, is paid for all the same.
 
 use super::queue::Queue;
-use crate::xen::{
-    event::{
-        Channel,
-        Handler, //
-    },
-    ring::Ring, //
+use crate::xen::event::{
+    Channel,
+    Handler, //
 };
 use kernel::sync::{
     atomic::{
@@ -19,62 +21,33 @@ use kernel::sync::{
     Arc,
     ArcBorrow, //
 };
-use netif::{
-    eoi::{
-        Direction,
-        Eoi,
-        EoiWord, //
-    },
-    wire::{
-        RxRequest,
-        TxRequest, //
-    },
+use netif::eoi::{
+    Direction,
+    Eoi,
+    EoiWord, //
 };
 
-/// One ring that the channel announces requests on, and how far they were announced.
-struct Announced<const WORDS: usize> {
-    ring: Ring<WORDS>,
-    // Only written by the interrupt, which does not run twice at once.
-    req_prod: Atomic<u32>,
+/// What an event channel is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serves {
+    GuestTx,
+    GuestRx,
+    Both,
 }
 
-impl<const WORDS: usize> Announced<WORDS> {
-    fn new(ring: Ring<WORDS>) -> Self {
-        let req_prod = Atomic::new(ring.req_prod());
-        Self { ring, req_prod }
-    }
-
-    /// Did the frontend post requests since this was called last?
-    #[inline]
-    fn advanced(&self) -> bool {
-        let now = self.ring.req_prod();
-        if now == self.req_prod.load(Relaxed) {
-            return false;
-        }
-        self.req_prod.store(now, Relaxed);
-        true
-    }
-}
-
-/// What an event channel is for: guest Tx, guest Rx, or both.
+/// The handler of an event channel.
 pub(super) struct Doorbell {
     queue: Arc<Queue>,
-    guest_tx: Option<Announced<{ TxRequest::WORDS }>>,
-    guest_rx: Option<Announced<{ RxRequest::WORDS }>>,
+    serves: Serves,
     eoi: Atomic<u32>,
 }
 
 impl Doorbell {
-    /// A doorbell of `queue` for the rings that are given.
-    pub(super) fn new(
-        queue: Arc<Queue>,
-        guest_tx: Option<Ring<{ TxRequest::WORDS }>>,
-        guest_rx: Option<Ring<{ RxRequest::WORDS }>>,
-    ) -> Self {
+    /// A doorbell of `queue`.
+    pub(super) fn new(queue: Arc<Queue>, serves: Serves) -> Self {
         Self {
             queue,
-            guest_tx: guest_tx.map(Announced::new),
-            guest_rx: guest_rx.map(Announced::new),
+            serves,
             eoi: Atomic::new(EoiWord::default().into_raw()),
         }
     }
@@ -94,37 +67,48 @@ impl Doorbell {
     }
 }
 
-/// The poll of direction `dir` has nothing more to do: acknowledges the event that it was for, if
-/// no other poll still works on it.
-pub(super) fn finish(channel: &Channel<Doorbell>, dir: Direction) {
-    // Whoever announced new requests did not ring for nothing, also if a poll that was under way
-    // had taken them already.
-    let eoi = channel.handler().update(|word| word.finish(dir, true));
-    if let Some(eoi) = eoi {
-        channel.eoi(eoi);
+/// Has a poll done anything since the last event that it was for?
+#[derive(Default)]
+pub(super) struct Worked(bool);
+
+impl Worked {
+    /// Notes that it has done `work`.
+    #[inline]
+    pub(super) fn add(&mut self, work: u32) {
+        self.0 |= work > 0;
+    }
+
+    /// The poll of direction `dir` has nothing more to do: acknowledges the event that it was for,
+    /// if no other poll still works on it.
+    pub(super) fn finish(&mut self, channel: &Channel<Doorbell>, dir: Direction) {
+        let (awaited, eoi) = channel.handler().update(|word| {
+            let (next, eoi) = word.finish(dir, self.0);
+            (next, (next != word, eoi))
+        });
+        if awaited {
+            self.0 = false;
+        }
+        if let Some(eoi) = eoi {
+            channel.eoi(eoi);
+        }
     }
 }
 
 impl Handler for Doorbell {
     fn event(this: ArcBorrow<'_, Channel<Self>>) -> Option<Eoi> {
         let bell = this.handler();
-        let tx_posted = bell.guest_tx.as_ref().is_some_and(Announced::advanced);
-        let rx_posted = bell.guest_rx.as_ref().is_some_and(Announced::advanced);
-        if !tx_posted && !rx_posted {
+        let tx = bell.serves != Serves::GuestRx;
+        // Buffers are only news to a poll that ran out of them.
+        let rx = bell.serves != Serves::GuestTx && bell.queue.wants_buffers();
+        if !tx && !rx {
             return Some(Eoi::Spurious);
         }
 
-        // Buffers are only news to a poll that ran out of them.
-        let rx_wanted = rx_posted && bell.queue.wants_buffers();
-        if !tx_posted && !rx_wanted {
-            return Some(Eoi::Worked);
-        }
-
-        bell.update(|word| (word.arrive(tx_posted, rx_wanted), ()));
-        if tx_posted {
+        bell.update(|word| (word.arrive(tx, rx), ()));
+        if tx {
             bell.queue.guest_tx.schedule();
         }
-        if rx_wanted {
+        if rx {
             bell.queue.guest_rx.schedule();
         }
         None

@@ -8,8 +8,8 @@
 use super::{
     counters,
     doorbell::{
-        self,
-        Doorbell, //
+        Doorbell,
+        Worked, //
     },
     interface::Interface,
     queue::Queue, //
@@ -84,6 +84,7 @@ pub(super) struct Link {
     channel: Arc<Channel<Doorbell>>,
     batch: Batch<(SkBuff, InFlight)>,
     scatter_gather: bool,
+    worked: Worked,
     /// Taken off the queue, and waiting for buffers.
     next: Option<SkBuff>,
 }
@@ -103,6 +104,7 @@ impl Link {
             channel,
             batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
             scatter_gather,
+            worked: Worked::default(),
             next: None,
         })
     }
@@ -136,7 +138,7 @@ impl GuestRx {
         self.fault
     }
 
-    /// Forgets the frontend, and returns the number of packets (0 or 1) that were lost with it.
+    /// Forgets the frontend, unmaps its ring, and returns the number of packets (0 or 1) that were lost with it.
     pub(super) fn detach(&mut self) -> u64 {
         match self.link.take().and_then(|link| link.next) {
             Some(skb) => {
@@ -200,6 +202,7 @@ impl Link {
             queue.completed(napi.device(), completed.packets, completed.bytes);
         }
         let (sent, starved) = outcome?;
+        self.worked.add(sent);
 
         if sent >= budget {
             return Ok(Polled::Again);
@@ -212,7 +215,7 @@ impl Link {
                 return Ok(Polled::Again);
             }
         }
-        doorbell::finish(&self.channel, Direction::GuestRx);
+        self.worked.finish(&self.channel, Direction::GuestRx);
         Ok(Polled::Done(sent))
     }
 

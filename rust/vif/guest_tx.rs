@@ -9,8 +9,8 @@
 use super::{
     counters,
     doorbell::{
-        self,
-        Doorbell, //
+        Doorbell,
+        Worked, //
     },
     interface::Interface,
     queue::Queue, //
@@ -24,7 +24,8 @@ use crate::{
         },
         skb::{
             DropReason,
-            ReceiveBuffer, //
+            ReceiveBuffer,
+            SkBuff, //
         },
     },
     xen::{
@@ -82,7 +83,8 @@ pub(super) struct Link {
     channel: Arc<Channel<Doorbell>>,
     answers: KBox<Answers>,
     batch: Batch<(ReceiveBuffer, InFlight)>,
-    ready: KVec<crate::net::skb::SkBuff>,
+    ready: KVec<SkBuff>,
+    worked: Worked,
     fatal_slots: u32,
 }
 
@@ -106,6 +108,7 @@ impl Link {
             answers: KBox::new(Answers::new(), GFP_KERNEL)?,
             batch: Batch::new(domid, BATCH_COPIES, packets)?,
             ready: KVec::with_capacity(packets, GFP_KERNEL)?,
+            worked: Worked::default(),
             fatal_slots: crate::parameters::fatal_skb_slots(),
         })
     }
@@ -139,7 +142,7 @@ impl GuestTx {
         self.fault
     }
 
-    /// Forgets the frontend. The rings are unmapped when the event channel lets go of them too.
+    /// Forgets the frontend, and unmaps its ring. Process context.
     pub(super) fn detach(&mut self) {
         self.link = None;
     }
@@ -186,6 +189,7 @@ impl Link {
             available = available.wrapping_sub(entries);
         }
 
+        self.worked.add(taken);
         self.copy(napi, &queue.counters.guest_tx, queue_index);
         self.answer()?;
         for skb in self.ready.drain_all() {
@@ -195,7 +199,7 @@ impl Link {
         if taken >= budget || available > 0 || self.more_after_asking()? {
             return Ok(Polled::Again);
         }
-        doorbell::finish(&self.channel, Direction::GuestTx);
+        self.worked.finish(&self.channel, Direction::GuestTx);
         Ok(Polled::Done(taken))
     }
 

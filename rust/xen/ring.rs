@@ -24,8 +24,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        barrier,
-        Arc, //
+        barrier, //
     },
 };
 
@@ -71,17 +70,9 @@ impl Drop for Mapping {
 
 /// One of a frontend's rings, with entries of `WORDS` 32-bit words.
 ///
-/// Clones share the mapping. The last one to go unmaps the page: process context.
+/// Dropping it unmaps the page: process context.
 pub(crate) struct Ring<const WORDS: usize> {
-    page: Arc<Mapping>,
-}
-
-impl<const WORDS: usize> Clone for Ring<WORDS> {
-    fn clone(&self) -> Self {
-        Self {
-            page: self.page.clone(),
-        }
-    }
+    page: Mapping,
 }
 
 impl<const WORDS: usize> Ring<WORDS> {
@@ -107,12 +98,11 @@ impl<const WORDS: usize> Ring<WORDS> {
 
         let address = NonNull::new(address).ok_or(ENOMEM)?;
         // INVARIANT: Mapped above.
-        let mapping = Mapping {
-            address,
-            dev: dev.into(),
-        };
         Ok(Self {
-            page: Arc::new(mapping, GFP_KERNEL)?,
+            page: Mapping {
+                address,
+                dev: dev.into(),
+            },
         })
     }
 
