@@ -31,6 +31,9 @@ def release_of(ko):
 
 
 def _depmod(release):
+    if not _below_destdir(f"lib/modules/{release}/modules.order").exists():
+        say(f"kernel {release} is not there: depmod is left to its installation")
+        return
     program = shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if not program:
         raise LabError("depmod is missing\ntry: apt-get install kmod, then the same command again")
@@ -66,6 +69,8 @@ def uninstall():
     try:
         for path in [*found, *([_target_conf()] if _target_conf().exists() else [])]:
             path.unlink()
+            if path.parent.name == "updates" and not any(path.parent.iterdir()):
+                path.parent.rmdir()
             say(f"removed {path}")
     except PermissionError as error:
         raise LabError(f"{error}\ntry: sudo make uninstall") from error

@@ -74,6 +74,7 @@ class Machine:
         for name in self.LOGS:
             (run_dir / name).touch()
         files = f"{root.RUN}/%s"
+        # A multiplexed terminal knows Ctrl-A X.
         console = "stdio,mux=on,signal=off" if interactive else "null"
         argv = ["qemu-system-x86_64", *options, "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
@@ -81,8 +82,6 @@ class Machine:
                 "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5",
                 "-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
                 "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{files % 'dom0.cpio'}"]
-        if interactive:
-            argv += ["-mon", "chardev=console"]
         binds = [(images, root.KERNEL, "ro"), (run_dir, root.RUN, "rw")]
         self.log = open(run_dir / "qemu.log", "wb")
         own = {} if interactive else {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": self.log,

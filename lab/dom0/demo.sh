@@ -43,7 +43,7 @@ in_guest() {
 	printf '%s; echo "[%s:$?]"\n' "$1" "$commands" >"$tty"
 	expect "the guest does not answer: $1" "tail -n +$((lines + 1)) $log | grep -q '\[$commands:[0-9]*\]'"
 	# Without the echo, the shell's prompt and what it asks the terminal.
-	tail -n "+$((lines + 1))" "$log" | tr -d '\r' | sed -e '/echo "\[/d' -e 's/\x1b\[6n//g' -e "s/\[$commands:[0-9]*\]//" \
+	tail -n "+$((lines + 1))" "$log" | tr -d '\r\033' | sed -e '/echo "\[/d' -e 's/\[6n//g' -e "s/\[$commands:[0-9]*\]//" \
 		-e '/^[~/ #]*$/d'
 	tail -n "+$((lines + 1))" "$log" | grep -q "\[$commands:0\]" || fail "in the guest: $1"
 }
