@@ -44,8 +44,9 @@ class HandFront:
         domid = int(vif.domid)
         self.tx, self.rx = Ring(domid), Ring(domid)
         self.events = os.open("/dev/xen/evtchn", os.O_RDWR)
+        # The port is what the ioctl returns.
         self.port = fcntl.ioctl(self.events, _ioc(EVTCHN_BIND_UNBOUND, 4),
-                                struct.pack("=I", domid))
+                                bytearray(struct.pack("=I", domid)))
         vif.report.at_exit(self.close)
 
     def honest(self):

@@ -18,7 +18,7 @@ ETHERTYPE = 0x88B5  # IEEE: local experimental use
 SOL_PACKET = 263
 PACKET_AUXDATA = 8
 PACKET_IGNORE_OUTGOING = 23
-SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
 
 @contextlib.contextmanager
@@ -113,6 +113,10 @@ class Netdev:
         """A packet socket that gets whole frames of this protocol."""
         with namespace(self.netns):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            # A frame counts against its sender until netfront looks for the
+            # answer, and netfront may put that off for a second when its own
+            # interrupts come for nothing. The window is what paces the sender.
+            sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 16 << 20)
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
             sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
             if auxdata:

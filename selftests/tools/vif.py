@@ -119,8 +119,7 @@ class Vif:
 
     def attach(self, back=None, front=None, netfront=True):
         """Make the vif; netfront=False: the test itself is the frontend."""
-        if not netfront:
-            write_file(AUTOPROBE, "0")
+        write_file(AUTOPROBE, "1" if netfront else "0")
         self.write_nodes(back, front)
         if not netfront and not wait_for(10, lambda: os.path.exists(self.front_device)):
             raise RuntimeError(f"no {self.front_device}")
