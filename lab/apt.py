@@ -94,7 +94,7 @@ def configure(root):
 
 
 def _state():
-    return cache.place("index", settings.RELEASE, "x").parent
+    return cache.place("index", settings.SUITE, "x").parent
 
 
 def _apt(*argv):

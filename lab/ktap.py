@@ -24,13 +24,15 @@ class Reader:
     """Top-level results only; indented lines and diagnostics belong to the result that follows them."""
 
     def __init__(self):
-        self.results, self.detail = [], []
+        self.results, self.detail, self.bail = [], [], ""
         self.since = time.monotonic()
 
     def line(self, text):
         """Takes a line; returns the Result that it completes, or None."""
         match = _LINE.match(text)
         if not match:
+            if text.startswith("Bail out!"):
+                self.bail = text
             self.detail.append(text)
             return None
         status, name, directive = match.groups()

@@ -13,21 +13,23 @@ MAX_BOOTS = 4
 def run(build_root, tree, images, ko, names):
     """Yields results. names are the wanted tests, none for all."""
     consoles, remaining, boots = trouble.Consoles(), list(names), 0
-    seen = []
     while True:
         boots += 1
-        listed, results, error = yield from _boot(build_root, tree, images, ko, remaining, consoles)
-        seen += results
-        left = [name for name in listed if name not in {r.name for r in results}]
+        listed, reader, error = yield from _boot(build_root, tree, images, ko, remaining, consoles)
+        finished = {result.name for result in reader.results}
+        left = [name for name in listed if name not in finished]
         if error is None:
             for name in left:
-                yield ktap.Result(name, ktap.FAIL, note="no result")
+                yield ktap.Result(name, ktap.FAIL, note=reader.bail or "no result")
+            if not listed:
+                yield ktap.Result("console/dom0", ktap.FAIL, detail=reader.detail, note=reader.bail or "no test was run")
             break
+        detail = str(error).split("\n")
         if not left:
             # Nothing was listed, or dom0 died after the last test.
-            yield ktap.Result("console/dom0", ktap.FAIL, detail=str(error).split("\n"), note="dom0 ended early")
+            yield ktap.Result("console/dom0", ktap.FAIL, detail=detail, note=detail[0])
             break
-        yield ktap.Result(left[0], ktap.FAIL, detail=str(error).split("\n"), note="dom0 died in it")
+        yield ktap.Result(left[0], ktap.FAIL, detail=reader.detail + detail, note=detail[0])
         remaining = left[1:]
         if not remaining:
             break
@@ -43,7 +45,7 @@ def run(build_root, tree, images, ko, names):
 
 def _boot(build_root, tree, images, ko, names, consoles):
     """One dom0. Yields results as they come, except that each waits for the console lines of its test; returns the names
-    of the tests, the results, and the error if dom0 did not get to the end."""
+    of the tests, the KTAP reader, and the error if dom0 did not get to the end."""
     run_dir = cache.runs("check")
     image.dom0(run_dir, build_root, tree, images, "check.sh", ko, {"TESTS": " ".join(names)})
     listed, reader, pending, error, ended = [], ktap.Reader(), [], None, None
@@ -81,7 +83,7 @@ def _boot(build_root, tree, images, ko, names, consoles):
             error = machine.trouble("dom0 ended before the tests did")
     for result in pending:
         yield _judge(result, consoles)
-    return listed, reader.results, error
+    return listed, reader, error
 
 
 def _judge(result, consoles):

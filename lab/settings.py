@@ -27,7 +27,4 @@ JOBS = os.cpu_count() or 1
 # The release that the root is bootstrapped from, and the suites that apt sees in it. A backports suite is an addition
 # to its release; forky and sid stand alone.
 RELEASE = SUITE.removesuffix("-backports")
-if RELEASE in ("sid", "unstable"):
-    SUITES = [RELEASE]
-else:
-    SUITES = [RELEASE, RELEASE + "-updates", RELEASE + "-backports"]
+SUITES = [RELEASE] if RELEASE == SUITE else [RELEASE, RELEASE + "-updates", SUITE]
