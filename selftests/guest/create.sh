@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 180
+# time-limit: 300
 #
 # xl create, with Xen's own vif-bridge script, traffic through the bridge, and xl
 # destroy in the middle of it. What a person does first.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 240
+# time-limit: 300
 #
 # One guest, and everything that can be taken from it and given back while it
 # runs: its driver, its network card, and the backend's module.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 240
+# time-limit: 300
 #
 # The guest reboots: the same configuration, a new domain, a new vif; and the
 # old one's is gone.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 180
+# time-limit: 300
 """A vif is attached and detached 50 times with traffic both ways at the moment
 it goes: each life must connect, carry frames and end in bounded time."""
 import os

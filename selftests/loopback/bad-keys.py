@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 120
+# time-limit: 180
 """Keys that a frontend must write, missing or malformed. The backend says which
 key and what was in it in its error node, goes to Closing, and never to Connected.
 Then an honest frontend on the same vif connects."""
@@ -26,6 +26,8 @@ CASES = (
     ("multi-queue-num-queues", "0"), ("multi-queue-num-queues", "1abc"),
     ("multi-queue-num-queues", "4294967296"), ("multi-queue-num-queues", "4294967297"),
     ("multi-queue-num-queues", "100000"),
+    # Well formed, but there is no such grant and no such port.
+    ("tx-ring-ref", "1000000"), ("rx-ring-ref", "1000000"), ("event-channel", "1000000"),
 )
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 180
+# time-limit: 300
 """10 000 numbered frames each way: none lost, doubled, changed or reordered, the
 vif's counters equal to what was sent, and honest traffic makes the event channel
 fire for a reason."""

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 60
 """The guest's driver is unloaded and loaded on the same vif: carrier off, on
 again, the interface and its statistics are the same ones as before."""
 import os

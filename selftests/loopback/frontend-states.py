@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 90
 """The frontend goes away - its nodes vanish, as when a guest is destroyed - in
 each of its states, and says things that are no state for it. The backend lets
 go of everything each time, and the next vif of the same name works."""

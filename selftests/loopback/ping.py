@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 90
 """Echoes of every interesting size both ways: empty, around the copied header's
 length, the MTU, a page, a ring slot's limit, and up to the largest datagram,
 which goes as IPv4 fragments."""

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 90
 """The driver goes from under a connected frontend with traffic, and comes back:
 first unbound from the device and bound again, then unloaded and loaded. The
 frontend is not told (allow_rebind) and its traffic goes on, once the toolstack's

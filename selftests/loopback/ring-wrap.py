@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 90
 """Frames of one to several slots, so that the rings of 256 slots go round more
 than three times each way and frames straddle their end at every offset. The ids
 of slots are reused all the way."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-# time-limit: 120
+# time-limit: 180
 """TCP and UDP both ways with contents compared, while each of the offloads that
 change what goes over the rings is taken away at either end."""
 import os
