@@ -3,7 +3,8 @@
 //! The backend of Xen's paravirtual network cards.
 //!
 //! [`vif`] is the driver. It uses the protocol, which is the crate `netif`, and the safe wrappers
-//! [`xen`] and [`net`]; only those two use [`bindings`].
+//! [`xen`] and [`net`]; only those two, and the two lines that read the module's [`parameters`], use
+//! [`bindings`].
 
 mod bindings;
 mod net;

@@ -77,7 +77,7 @@ impl<R: Run> Deferred<R> {
         unsafe { bindings::cancel_work_sync(self.work.get()) };
     }
 
-    unsafe extern "C" fn work_fn(work: *mut bindings::work_struct) {
+    extern "C" fn work_fn(work: *mut bindings::work_struct) {
         // SAFETY: The work is the first field of a pinned `Self`, whose drop waits for this.
         let this = unsafe { &*work.cast::<Self>() };
         this.runner.run();

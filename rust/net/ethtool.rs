@@ -56,7 +56,7 @@ impl<T: Operations> Registration<T> {
         unsafe { Handle::from_raw(raw.cast()) }
     }
 
-    unsafe extern "C" fn get_drvinfo_callback(
+    extern "C" fn get_drvinfo_callback(
         raw: *mut kernel::bindings::net_device,
         info: *mut bindings::ethtool_drvinfo,
     ) {
@@ -70,7 +70,7 @@ impl<T: Operations> Registration<T> {
         }
     }
 
-    unsafe extern "C" fn get_sset_count_callback(
+    extern "C" fn get_sset_count_callback(
         raw: *mut kernel::bindings::net_device,
         set: c_int,
     ) -> c_int {
@@ -85,7 +85,7 @@ impl<T: Operations> Registration<T> {
         count
     }
 
-    unsafe extern "C" fn get_strings_callback(
+    extern "C" fn get_strings_callback(
         raw: *mut kernel::bindings::net_device,
         set: u32,
         data: *mut u8,
@@ -106,7 +106,7 @@ impl<T: Operations> Registration<T> {
             });
     }
 
-    unsafe extern "C" fn get_ethtool_stats_callback(
+    extern "C" fn get_ethtool_stats_callback(
         raw: *mut kernel::bindings::net_device,
         _stats: *mut bindings::ethtool_stats,
         data: *mut u64,

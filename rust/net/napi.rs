@@ -129,7 +129,7 @@ impl<P: Poll> Napi<P> {
         Ok(unsafe { &mut *self.state.get() })
     }
 
-    unsafe extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
+    extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
         // SAFETY: `napi` is the first field of a pinned `Self`, which is alive as long as NAPI is
         // enabled.
         let this = unsafe { &*napi.cast::<Self>() };

@@ -170,11 +170,9 @@ impl Channels {
         ports: &Ports,
     ) -> Result<Self, Refusal> {
         let bind = |port: u32, suffix: &str, serves| {
-            let bound = CString::try_from_fmt(fmt!("{name}-q0{suffix}"))
-                .map_err(Error::from)
-                .and_then(|name| {
-                    Binding::new(dev, port, name, Doorbell::new(queue.clone(), serves))
-                });
+            let bound = CString::try_from_fmt(fmt!("{name}-q0{suffix}")).and_then(|name| {
+                Binding::new(dev, port, name, Doorbell::new(queue.clone(), serves))
+            });
             bound.map_err(|err| Refusal::Failed {
                 what: "binding event channel",
                 value: port,

@@ -83,7 +83,7 @@ impl<H: Handler> Channel<H> {
         unsafe { bindings::xen_irq_lateeoi(self.irq(), flags) };
     }
 
-    unsafe extern "C" fn interrupt(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
+    extern "C" fn interrupt(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
         // SAFETY: The cookie is the channel's address, from `Arc::as_ptr()`; the `Binding` holds a
         // reference until the interrupt is unbound, which waits for this function.
         let this = unsafe { ArcBorrow::from_raw(cookie.cast::<Self>().cast_const()) };

@@ -69,7 +69,7 @@ impl<H: Handler> Watch<H> {
 
     /// Called under xenbus's spinlock before an event is queued: one waiting event is enough, so
     /// nobody who rewrites the node can make the queue grow.
-    unsafe extern "C" fn will_handle(
+    extern "C" fn will_handle(
         watch: *mut bindings::xenbus_watch,
         _path: *const c_char,
         _token: *const c_char,
@@ -78,7 +78,7 @@ impl<H: Handler> Watch<H> {
         unsafe { (*watch).nr_pending == 0 }
     }
 
-    unsafe extern "C" fn callback(
+    extern "C" fn callback(
         watch: *mut bindings::xenbus_watch,
         _path: *const c_char,
         _token: *const c_char,

@@ -317,7 +317,7 @@ impl<T: Driver> Adapter<T> {
         unsafe { (*(*dev).dev.driver).owner }
     }
 
-    unsafe extern "C" fn probe_callback(
+    extern "C" fn probe_callback(
         raw: *mut bindings::xenbus_device,
         _id: *const bindings::xenbus_device_id,
     ) -> c_int {
@@ -339,7 +339,7 @@ impl<T: Driver> Adapter<T> {
         })
     }
 
-    unsafe extern "C" fn remove_callback(raw: *mut bindings::xenbus_device) {
+    extern "C" fn remove_callback(raw: *mut bindings::xenbus_device) {
         // SAFETY: xenbus calls this with a valid device that is bound to this driver.
         //
         // INVARIANT: Valid for the duration of this function.
@@ -355,7 +355,7 @@ impl<T: Driver> Adapter<T> {
         T::unbind(dev, data);
     }
 
-    unsafe extern "C" fn otherend_changed_callback(
+    extern "C" fn otherend_changed_callback(
         raw: *mut bindings::xenbus_device,
         state: bindings::xenbus_state,
     ) {

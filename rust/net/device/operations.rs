@@ -75,20 +75,20 @@ impl<T: Operations> Registration<T> {
         ..pin_init::zeroed()
     };
 
-    unsafe extern "C" fn open_callback(raw: *mut bindings::net_device) -> c_int {
+    extern "C" fn open_callback(raw: *mut bindings::net_device) -> c_int {
         // SAFETY: The stack calls this for a registered device, under the RTNL.
         let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
         from_result(|| T::open(device, &mut rtnl).map(|()| 0))
     }
 
-    unsafe extern "C" fn stop_callback(raw: *mut bindings::net_device) -> c_int {
+    extern "C" fn stop_callback(raw: *mut bindings::net_device) -> c_int {
         // SAFETY: The stack calls this for a registered device, under the RTNL.
         let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
         T::stop(device, &mut rtnl);
         0
     }
 
-    unsafe extern "C" fn start_xmit_callback(
+    extern "C" fn start_xmit_callback(
         skb: *mut bindings::sk_buff,
         raw: *mut bindings::net_device,
     ) -> bindings::netdev_tx_t {
@@ -101,7 +101,7 @@ impl<T: Operations> Registration<T> {
         bindings::netdev_tx_NETDEV_TX_OK
     }
 
-    unsafe extern "C" fn get_stats64_callback(
+    extern "C" fn get_stats64_callback(
         raw: *mut bindings::net_device,
         stats: *mut bindings::rtnl_link_stats64,
     ) {
@@ -119,7 +119,7 @@ impl<T: Operations> Registration<T> {
         stats.tx_dropped = counts.tx_dropped;
     }
 
-    unsafe extern "C" fn change_mtu_callback(raw: *mut bindings::net_device, mtu: c_int) -> c_int {
+    extern "C" fn change_mtu_callback(raw: *mut bindings::net_device, mtu: c_int) -> c_int {
         // SAFETY: The stack calls this for a registered device, under the RTNL.
         let device = unsafe { Handle::<T>::from_raw(raw) };
         match u32::try_from(mtu) {
@@ -132,7 +132,7 @@ impl<T: Operations> Registration<T> {
         }
     }
 
-    unsafe extern "C" fn fix_features_callback(
+    extern "C" fn fix_features_callback(
         raw: *mut bindings::net_device,
         wanted: bindings::netdev_features_t,
     ) -> bindings::netdev_features_t {
