@@ -58,9 +58,6 @@ check "checksums towards the guest may stay blank" grep -q 'tx-checksum-ipv4: on
 device=/sys/bus/xen-backend/devices/$(backend_device $handle)
 check_eq "sysfs nodename" "$(< "$device/nodename")" "backend/vif/$DOMID/$handle"
 check_eq "sysfs modalias" "$(< "$device/modalias")" "xen-backend:vif"
-uevent=$(< "$device/uevent")
-check "uevent has the script" grep -q '^script=/bin/true$' <<< "$uevent"
-check "uevent has the interface" grep -q "^vif=$vif\$" <<< "$uevent"
 
 check "addresses and link" vif_up $handle || exit 1
 check "ping" pings $handle
