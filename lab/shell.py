@@ -2,6 +2,8 @@
 """make shell: dom0's console on this terminal."""
 
 import os
+import select
+import subprocess
 import sys
 
 from lab import cache, image, module, qemu, settings, setup
@@ -23,4 +25,11 @@ def main():
     image.dom0(run_dir, build_root, tree, images, "shell", ko,
                {"LINES": str(size.lines), "COLUMNS": str(size.columns)})
     with qemu.Machine(build_root, images, run_dir, interactive=True) as machine:
-        machine.process.wait()
+        terminal = select.poll()
+        terminal.register(sys.stdin, 0)
+        while machine.running():
+            try:
+                machine.process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                if terminal.poll(0):  # hung up: QEMU would go on without it
+                    return
