@@ -26,8 +26,8 @@ check "TCP from the guest, contents compared" guest_stream up 2000000
 check "TCP to the guest, contents compared" guest_stream down 2000000
 
 # Destroyed in the middle of traffic both ways, the guest can't say goodbye.
+background peer sink "$DOM0_IP" 5301
 guest_sh "while :; do head -c 100000000 /dev/zero | nc $DOM0_IP 5301; done > /dev/null 2>&1 < /dev/null &"
-background eval "while :; do nc -l -p 5301 > /dev/null; done"
 background ping -n -q -i 0.01 -s 8000 "$GUEST_IP"
 bytes_from_guest() { cat "/sys/class/net/$vif/statistics/rx_bytes"; }
 start=$(bytes_from_guest)

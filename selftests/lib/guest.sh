@@ -96,31 +96,32 @@ guest_ready() {
 
 carrier_is() { [ "$(< "/sys/class/net/$1/carrier")" = "$2" ]; }
 
+# peer ARGUMENTS...: the dom0 end of a connection with the guest.
+peer() { python3 -S -E "$TOOLS/stream_peer.py" "$@"; }
+
 # guest_stream up|down OCTETS: a connection through the bridge that carries so
 # many bytes out of the guest or into it, compared by their hashes.
 guest_stream() {
 	local way=$1 octets=$2 port=5300 here there
 	case $way in
 	down)
-		head -c "$octets" /dev/urandom > "$SCRATCH/stream"
-		guest_sh "(nc -l -p $port > /tmp/stream; sha256sum < /tmp/stream > /tmp/sum) < /dev/null &" || return 1
-		# The guest's listener needs a moment, so try until one gets through.
-		wait_for 20 nc_send "$GUEST_IP" "$port" "$SCRATCH/stream" || return 1
-		there=$(guest_sh "i=0; until [ -s /tmp/sum ] || [ \$i -ge 100 ]; do sleep 0.1; i=\$((i+1)); done; cat /tmp/sum; rm -f /tmp/stream /tmp/sum")
+		guest_sh "(nc -l -p $port < /dev/null | sha256sum > /tmp/sum) &" || return 1
+		here=$(peer send "$GUEST_IP" "$port" "$octets" 60) || return 1
+		there=$(guest_sh "i=0; until [ -s /tmp/sum ] || [ \$i -ge 100 ]; do sleep 0.1; i=\$((i+1)); done;" \
+			"cat /tmp/sum; rm -f /tmp/sum")
 		;;
 	up)
-		background eval "nc -l -p $port > $SCRATCH/stream"
-		there=$(guest_sh "head -c $octets /dev/urandom > /tmp/stream; sha256sum < /tmp/stream;" \
-			"i=0; until nc $DOM0_IP $port < /tmp/stream || [ \$i -ge 50 ]; do sleep 0.1; i=\$((i+1)); done; rm -f /tmp/stream")
-		wait_for 10 not kill -0 "$BACKGROUND"
+		background peer receive "$DOM0_IP" "$port" "$octets" 60
+		there=$(GUEST_SH_LIMIT=60 guest_sh "head -c $octets /dev/urandom > /tmp/stream; sha256sum < /tmp/stream;" \
+			"i=0; until nc $DOM0_IP $port < /tmp/stream || [ \$i -ge 50 ]; do sleep 0.1; i=\$((i+1)); done;" \
+			"rm -f /tmp/stream") || return 1
+		wait "$BACKGROUND"
+		here=$(< "$SCRATCH/background.$_background")
 		;;
 	esac
-	here=$(sha256sum < "$SCRATCH/stream")
-	[ "$(stat -c %s "$SCRATCH/stream")" = "$octets" ] || { echo "$(stat -c %s "$SCRATCH/stream") of $octets bytes"; return 1; }
-	[ "${here%% *}" = "${there%% *}" ] || { echo "hashes differ: here $here, in the guest $there"; return 1; }
+	echo "in dom0 '$here', in the guest '$there'"
+	[ -n "$here" ] && [ "$here" = "${there%% *}" ]
 }
-
-nc_send() { nc "$1" "$2" < "$3"; }
 
 # bridge_has INTERFACE
 bridge_has() { [ -e "/sys/class/net/$TEST_BRIDGE/brif/$1" ]; }

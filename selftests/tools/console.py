@@ -13,6 +13,7 @@ and one process a guest at a time.
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
 import termios
@@ -79,7 +80,9 @@ class Console:
     def run(self, command, deadline):
         """(status, output) of one command line, or None."""
         tag = f"{os.getpid():x}{time.monotonic_ns():x}"
-        self.write(f"echo BE''GIN-{tag}; {command}; echo EN''D-{tag} $?\n".encode())
+        # eval, because the command may end with "&".
+        self.write(f"echo BE''GIN-{tag}; eval {shlex.quote(command)}; "
+                   f"echo EN''D-{tag} $?\n".encode())
         pattern = re.compile(f"BEGIN-{tag}\r*\n(.*?)END-{tag} (\\d+)".encode(), re.S)
         match = self.read_until(pattern, deadline)
         if match is None:
