@@ -169,12 +169,12 @@ impl Channels {
         name: &str,
         ports: &Ports,
     ) -> Result<Self, Refusal> {
-        let bind = |port: u32, suffix: &str, serves| {
+        let bind = |what: &'static str, port: u32, suffix: &str, serves| {
             let bound = CString::try_from_fmt(fmt!("{name}-q0{suffix}")).and_then(|name| {
                 Binding::new(dev, port, name, Doorbell::new(queue.clone(), serves))
             });
             bound.map_err(|err| Refusal::Failed {
-                what: "binding event channel",
+                what,
                 value: port,
                 err,
             })
@@ -182,12 +182,17 @@ impl Channels {
 
         match *ports {
             Ports::Common(port) => Ok(Self {
-                guest_tx: bind(port, "", Serves::Both)?,
+                guest_tx: bind("binding event-channel", port, "", Serves::Both)?,
                 guest_rx: None,
             }),
             Ports::Split { guest_tx, guest_rx } => Ok(Self {
-                guest_tx: bind(guest_tx, "-tx", Serves::GuestTx)?,
-                guest_rx: Some(bind(guest_rx, "-rx", Serves::GuestRx)?),
+                guest_tx: bind("binding event-channel-tx", guest_tx, "-tx", Serves::GuestTx)?,
+                guest_rx: Some(bind(
+                    "binding event-channel-rx",
+                    guest_rx,
+                    "-rx",
+                    Serves::GuestRx,
+                )?),
             }),
         }
     }
