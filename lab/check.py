@@ -2,6 +2,7 @@
 """make check: host tests, static gates, selftests on Xen; one table at the end."""
 
 import fnmatch
+import re
 
 from lab import gates, hosttests, image, ktap, module, selftests, settings, setup
 from lab.progress import LabError, say
@@ -24,7 +25,8 @@ def _show(result):
     say(f"{result.status:>4} {result.name}{seconds}" + (f": {result.note}" if result.note else ""))
     if result.status == ktap.FAIL or settings.VERBOSE:
         for line in result.detail:
-            print(f"        | {line}", flush=True)
+            if settings.VERBOSE or not re.match(r"\s+ok \d", line):  # of a failed test, not the parts that are well
+                print(f"        | {line}", flush=True)
 
 
 def _collect(results, only_failures=False):
