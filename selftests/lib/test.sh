@@ -147,7 +147,9 @@ _clean_up() {
 	trap - EXIT
 	trap '' TERM INT
 	for command in "${_cleanups[@]}"; do
-		eval "$command" || note "cleaning up: $command failed"
+		eval "$command" > "$SCRATCH/output" 2>&1 ||
+			note "cleaning up: $command failed
+$(< "$SCRATCH/output")"
 	done
 	rm -rf "$SCRATCH"
 	exit "$status"

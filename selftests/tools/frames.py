@@ -79,14 +79,18 @@ class Pump:
         self.out.setblocking(False)
         self.data = frame(0, 600, target.mac, source.mac)
 
-    def step(self):
-        """Send a few, take what came; how many came. Interfaces may go away."""
-        came = 0
+    def send(self):
+        """Send a few. The interface may go away."""
         try:
             for _ in range(8):
                 self.out.send(self.data)
         except OSError:
             pass
+
+    def step(self):
+        """Send a few, take what came; how many came."""
+        came = 0
+        self.send()
         try:
             while self.into.recv(2048):
                 came += 1
