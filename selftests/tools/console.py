@@ -84,9 +84,15 @@ class Console:
         self.write(f"echo BE''GIN-{tag}; eval {shlex.quote(command)}; "
                    f"echo EN''D-{tag} $?\n".encode())
         pattern = re.compile(f"BEGIN-{tag}\r*\n(.*?)END-{tag} (\\d+)".encode(), re.S)
-        match = self.read_until(pattern, deadline)
-        if match is None:
-            return None
+        # Output may stay in the console's ring until the next event, when
+        # xenconsoled has held a talkative guest back: an empty line is one.
+        match = None
+        while match is None:
+            if time.monotonic() >= deadline:
+                return None
+            match = self.read_until(pattern, min(deadline, time.monotonic() + 3))
+            if match is None:
+                self.write(b"\n")
         return int(match[2]), match[1].decode(errors="replace").replace("\r", "")
 
 
