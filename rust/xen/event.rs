@@ -35,11 +35,14 @@ pub(crate) trait Handler: Send + Sync + Sized + 'static {
     fn event(this: ArcBorrow<'_, Channel<Self>>) -> Option<Eoi>;
 }
 
+/// No interrupt has this number.
+const UNBOUND: u32 = u32::MAX;
+
 /// An event channel of a frontend's, bound to an interrupt of ours.
 ///
 /// # Invariants
 ///
-/// `irq` is 0, or an interrupt that `bind_interdomain_evtchn_to_irqhandler_lateeoi()` bound with
+/// `irq` is [`UNBOUND`], or an interrupt that `bind_interdomain_evtchn_to_irqhandler_lateeoi()` bound with
 /// this object's address as its cookie.
 pub(crate) struct Channel<H: Handler> {
     irq: Atomic<u32>,
@@ -61,26 +64,35 @@ impl<H: Handler> Channel<H> {
     }
 
     #[inline]
-    fn irq(&self) -> u32 {
-        self.irq.load(Relaxed)
+    fn irq(&self) -> Option<u32> {
+        match self.irq.load(Relaxed) {
+            UNBOUND => None,
+            irq => Some(irq),
+        }
     }
 
-    /// Sends the frontend an event. Any context.
+    /// Sends the frontend an event. Any context; without effect once the channel is unbound.
     #[inline]
     pub(crate) fn notify(&self) {
-        // SAFETY: Has no requirements: an interrupt that is no event channel's is ignored.
-        unsafe { bindings::notify_remote_via_irq(self.irq() as c_int) };
+        if let Some(irq) = self.irq() {
+            // SAFETY: By the type invariant, the interrupt is an event channel's.
+            // CAST: Interrupt numbers are positive and small.
+            unsafe { bindings::notify_remote_via_irq(irq as c_int) };
+        }
     }
 
-    /// Ends the interrupt that [`Handler::event`] left open. Any context.
+    /// Ends the interrupt that [`Handler::event`] left open. Any context; without effect once the
+    /// channel is unbound.
     #[inline]
     pub(crate) fn eoi(&self, eoi: Eoi) {
         let flags = match eoi {
             Eoi::Worked => 0,
             Eoi::Spurious => bindings::XEN_EOI_FLAG_SPURIOUS,
         };
-        // SAFETY: Has no requirements: an interrupt that is no event channel's is ignored.
-        unsafe { bindings::xen_irq_lateeoi(self.irq(), flags) };
+        if let Some(irq) = self.irq() {
+            // SAFETY: By the type invariant, the interrupt is an event channel's.
+            unsafe { bindings::xen_irq_lateeoi(irq, flags) };
+        }
     }
 
     extern "C" fn interrupt(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
@@ -117,7 +129,7 @@ impl<H: Handler> Binding<H> {
         // INVARIANT: Not bound yet.
         let channel: Arc<Channel<H>> = UniqueArc::new(
             Channel {
-                irq: Atomic::new(0),
+                irq: Atomic::new(UNBOUND),
                 handler,
                 name,
             },
@@ -154,10 +166,11 @@ impl<H: Handler> Binding<H> {
 impl<H: Handler> Drop for Binding<H> {
     fn drop(&mut self) {
         let cookie = Arc::as_ptr(&self.0).cast_mut();
-        let irq = self.0.irq();
-        // SAFETY: By the invariant of `Channel`, `irq` was bound with this cookie.
-        unsafe { bindings::unbind_from_irqhandler(irq, cookie.cast()) };
-        // INVARIANT: No longer bound; users that still hold the channel do no harm.
-        self.0.irq.store(0, Relaxed);
+        if let Some(irq) = self.0.irq() {
+            // SAFETY: By the invariant of `Channel`, `irq` was bound with this cookie.
+            unsafe { bindings::unbind_from_irqhandler(irq, cookie.cast()) };
+        }
+        // INVARIANT: No longer bound. Whoever still has the channel cannot do anything with it.
+        self.0.irq.store(UNBOUND, Relaxed);
     }
 }

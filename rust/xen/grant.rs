@@ -29,7 +29,7 @@ pub(crate) unsafe trait Target {
 ///
 /// # Safety
 ///
-/// The regions are valid for reading from the time that they are reported until the source is
+/// The regions are valid for reading, linear ones in the direct mapping of memory, from the time that they are reported until the source is
 /// dropped or mutably borrowed.
 pub(crate) unsafe trait Source {
     /// Calls `f` with each region, in order.

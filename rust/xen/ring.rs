@@ -85,7 +85,7 @@ impl<const WORDS: usize> Ring<WORDS> {
     ///
     /// # Errors
     ///
-    /// The error that Xen's status of the map operation stands for.
+    /// `ENOENT` when Xen refuses to map the page, or `ENOMEM`. xenbus has logged the status.
     pub(crate) fn map(dev: &xenbus::Device<device::Bound>, gref: u32) -> Result<Self> {
         const { Self::FITS };
 

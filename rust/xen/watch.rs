@@ -17,7 +17,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
     /// The node changed, or the watch was just registered.
     ///
     /// Runs in the xenwatch thread, which serves all of this domain's watches one after the other.
-    /// Changes that come while one waits to be handled are handled with it.
+    /// Changes that come while one waits to be handled are handled with it. Must not drop the watch
+    /// that it is the handler of.
     fn changed(&self);
 }
 
@@ -74,8 +75,9 @@ impl<H: Handler> Watch<H> {
         _path: *const c_char,
         _token: *const c_char,
     ) -> bool {
-        // SAFETY: xenbus passes the registered watch, and holds the lock that guards the count.
-        unsafe { (*watch).nr_pending == 0 }
+        // SAFETY: xenbus passes the registered watch. The count goes up under the lock that is held
+        // here, and down when an event is taken to be handled: this sees it or not.
+        unsafe { (&raw const (*watch).nr_pending).read_volatile() == 0 }
     }
 
     extern "C" fn callback(
@@ -84,7 +86,8 @@ impl<H: Handler> Watch<H> {
         _token: *const c_char,
     ) {
         // SAFETY: xenbus passes the registered watch, which is the first field of a pinned `Self`
-        // that lives until it is unregistered, and unregistering waits for this callback.
+        // that lives until it is unregistered; unregistering waits for this callback, except in
+        // this very thread, and a handler does not drop its own watch.
         let this = unsafe { &*watch.cast::<Self>() };
         this.handler.changed();
     }

@@ -5,6 +5,10 @@
 //! C header: [`include/xen/xenbus.h`](srctree/include/xen/xenbus.h)
 
 use super::{
+    watch::{
+        self,
+        Watch, //
+    },
     xenstore,
     DomId, //
 };
@@ -27,7 +31,14 @@ use kernel::{
     fmt,
     prelude::*,
     str::CString,
-    sync::aref::AlwaysRefCounted,
+    sync::{
+        aref::AlwaysRefCounted,
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        }, //
+    },
     types::Opaque,
     ThisModule, //
 };
@@ -258,6 +269,16 @@ unsafe impl Send for Device {}
 // SAFETY: The methods of `Device<Normal>` may be called from several threads.
 unsafe impl Sync for Device {}
 
+/// Is the driver being unregistered?
+static UNREGISTERING: Atomic<bool> = Atomic::new(false);
+
+/// The handler of a watch that is only unregistered.
+struct Nothing;
+
+impl watch::Handler for Nothing {
+    fn changed(&self) {}
+}
+
 /// Registers a [`Driver`] with the bus of backends.
 pub(crate) struct Adapter<T: Driver>(T);
 
@@ -298,13 +319,21 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
         if unsafe { bindings::xnb_backend_driver_exists(drv.get(), c"vif".as_char_ptr()) } {
             pr_warn!(
                 "xen-netback is loaded too and keeps the devices it has; to use this driver for \
-                 all: modprobe -r xen-netback, then load this module again\n"
+                 all, shut the guests down, then: modprobe -r xen-netback xen_netback_rs; \
+                 modprobe xen_netback_rs\n"
             );
         }
         Ok(())
     }
 
     unsafe fn unregister(drv: &Opaque<Self::DriverType>) {
+        UNREGISTERING.store(true, Release);
+        // Unregistering a watch waits for the xenwatch thread to be between two callbacks. Those
+        // that come after that see the flag.
+        let barrier = CString::try_from_fmt(fmt!("domid"))
+            .and_then(|path| KBox::pin_init(Watch::new(path, Nothing), GFP_KERNEL));
+        drop(barrier);
+
         // SAFETY: `drv` is registered.
         unsafe { bindings::xenbus_unregister_driver(drv.get()) }
     }
@@ -330,8 +359,9 @@ impl<T: Driver> Adapter<T> {
             dev.as_ref().set_drvdata(T::probe(dev))?;
 
             // xenbus holds a reference to the module for each bound device, which would forbid
-            // unloading it as long as any guest has a card. Unregistering the driver unbinds every
-            // device and waits for it, so the reference protects nothing: give it back.
+            // unloading it as long as any guest has a card. Unregistering the driver waits for this
+            // module's callbacks and unbinds every device, so the reference protects nothing more:
+            // give it back.
             //
             // SAFETY: xenbus took it just before this call.
             unsafe { bindings::xnb_module_put(Self::owner(raw)) };
@@ -370,7 +400,10 @@ impl<T: Driver> Adapter<T> {
             T::frontend_changed(dev, data, State::try_from(state).map_err(|_| state))
         };
 
-        if outcome == Outcome::Unregister {
+        // Whoever unregisters the driver holds the device's lock and waits for this thread to finish
+        // here, so this must not wait for the lock. The device is as closed as it can be; it goes
+        // with its nodes, or with the next driver.
+        if outcome == Outcome::Unregister && !UNREGISTERING.load(Acquire) {
             // SAFETY: The device is registered, and xenbus unregisters devices in this thread
             // only. The data borrowed above, which this drops, are no longer in use.
             unsafe { bindings::device_unregister(&raw mut (*raw).dev) };
