@@ -2,7 +2,7 @@
 
 //! Raw bindings to the C interfaces that the `kernel` crate does not bind.
 //!
-//! Only [`crate::xen`] and [`crate::net`] may use them. Whatever `kernel::bindings` has comes from
+//! Only [`crate::xen`], [`crate::net`] and [`crate::parameters`] may use them. Whatever `kernel::bindings` has comes from
 //! there, so that types such as `device` and `sk_buff` are the `kernel` crate's own.
 //!
 //! `net_device` and `napi_struct` are the exception: the `kernel` crate knows them as opaque names

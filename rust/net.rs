@@ -2,9 +2,8 @@
 
 //! Safe wrappers of what Linux offers to a network driver.
 //!
-//! The shape is that of the `kernel` crate; the lessons are those of the reviews of earlier
-//! attempts: a packet is never freed without a reason, what the stack hands over is owned by value,
-//! and calls that need the RTNL take a token that proves it is held.
+//! The shape is that of the `kernel` crate. A packet is never freed without a reason, what the stack
+//! hands over is owned by value, and calls that need the RTNL take a token that proves it is held.
 
 pub(crate) mod counter;
 pub(crate) mod deferred;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kernel inlines and macros that Rust cannot call. No policy here: a function
- * does what its name says and nothing else.
+ * Kernel inlines and macros that Rust cannot call, as small as the kernel's
+ * interfaces allow: what is decided is decided in Rust.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
@@ -119,6 +119,11 @@ void xnb_netif_tx_disable(struct net_device *dev)
 void xnb_netif_tx_start_all_queues(struct net_device *dev)
 {
 	netif_tx_start_all_queues(dev);
+}
+
+void xnb_netif_tx_wake_all_queues(struct net_device *dev)
+{
+	netif_tx_wake_all_queues(dev);
 }
 
 void xnb_netdev_tx_reset_queue(struct net_device *dev, unsigned int queue)

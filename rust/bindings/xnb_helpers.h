@@ -45,6 +45,7 @@ void *xnb_netdev_priv(struct net_device *dev);
 bool xnb_netif_running(const struct net_device *dev);
 void xnb_netif_tx_disable(struct net_device *dev);
 void xnb_netif_tx_start_all_queues(struct net_device *dev);
+void xnb_netif_tx_wake_all_queues(struct net_device *dev);
 void xnb_netdev_tx_reset_queue(struct net_device *dev, unsigned int queue);
 bool xnb_netdev_tx_sent(struct net_device *dev, unsigned int queue, unsigned int bytes);
 bool xnb_txq_maybe_stop(struct net_device *dev, unsigned int queue,

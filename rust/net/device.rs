@@ -131,9 +131,15 @@ impl<T: Operations> Handle<T> {
     /// The device's name at the moment. The administrator may change it.
     pub(crate) fn name(&self) -> Name {
         let mut name = [0; NAME_LEN];
-        // SAFETY: By the type invariant. A name that is changed meanwhile may come out mixed, but
-        // its last byte is always NUL.
-        name.copy_from_slice(unsafe { &(*self.as_raw()).name });
+        // SAFETY: By the type invariant.
+        let mut from: *const u8 = unsafe { (&raw const (*self.as_raw()).name).cast() };
+        for to in &mut name {
+            // A name that is changed meanwhile may come out mixed, but ends within its bounds.
+            //
+            // SAFETY: Both names have `NAME_LEN` bytes.
+            *to = unsafe { from.read_volatile() };
+            from = from.wrapping_add(1);
+        }
         Name(name)
     }
 }
@@ -187,6 +193,10 @@ unsafe impl<T: Operations> Sync for Registration<T> {}
 impl<T: Operations> Registration<T> {
     /// Makes a device, its private data, and registers it: without carrier, and not up. Takes the
     /// RTNL.
+    ///
+    /// # Errors
+    ///
+    /// `ENAMETOOLONG`, `ENOMEM`, or what `make` or the stack said.
     pub(crate) fn new(
         description: &Description<'_>,
         make: impl FnOnce(&Unfinished<T>) -> Result<T>,
@@ -198,7 +208,12 @@ impl<T: Operations> Registration<T> {
             )
         };
 
-        // SAFETY: The name is NUL-terminated; `ether_setup` is a valid setup function.
+        // The stack takes a longer name for a bug, and stops the machine.
+        if description.name.to_bytes_with_nul().len() > NAME_LEN {
+            return Err(ENAMETOOLONG);
+        }
+
+        // SAFETY: The name is NUL-terminated and not too long; `ether_setup` is a valid setup function.
         let raw = NonNull::new(unsafe {
             bindings::alloc_netdev_mqs(
                 size_of::<T>() as c_int,

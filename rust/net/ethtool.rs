@@ -57,10 +57,9 @@ impl<T: Operations> Registration<T> {
     }
 
     extern "C" fn get_drvinfo_callback(
-        raw: *mut kernel::bindings::net_device,
+        _raw: *mut kernel::bindings::net_device,
         info: *mut bindings::ethtool_drvinfo,
     ) {
-        let _ = raw;
         // SAFETY: The stack passes zeroed information to be filled, and adds version and bus.
         let info = unsafe { &mut *info };
         // The last byte stays NUL.

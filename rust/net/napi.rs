@@ -166,8 +166,12 @@ impl<P: Poll> Napi<P> {
 #[pinned_drop]
 impl<P: Poll> PinnedDrop for Napi<P> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants, `napi` has been added. Whoever drops it has disabled it:
-        // its owner goes only after the device was unregistered, which stops it.
+        // SAFETY: Nobody else has access to what is being dropped.
+        if unsafe { self.enabled.get().read() } {
+            // SAFETY: By the type invariants, `napi` has been added; it is enabled.
+            unsafe { bindings::napi_disable(self.napi.get()) };
+        }
+        // SAFETY: By the type invariants, `napi` has been added, and its device is still there.
         unsafe { bindings::xnb_netif_napi_del(self.napi.get()) };
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use receive::ReceiveBuffer;
 
 use crate::{
     bindings,
+    net::napi,
     xen::grant, //
 };
 use core::{
@@ -117,10 +118,10 @@ impl SkBuff {
         unsafe { bindings::dev_kfree_skb_any_reason(self.into_raw(), reason.as_raw()) };
     }
 
-    /// Frees the packet as delivered. Softirq context (a poll with budget).
+    /// Frees the packet as delivered.
     #[inline]
-    pub(crate) fn consume(self) {
-        // SAFETY: The reference is ours to give up. A budget above 0 tells that this is NAPI.
+    pub(crate) fn consume<P: napi::Poll>(self, _napi: &napi::Context<'_, P>) {
+        // SAFETY: The reference is ours to give up. A budget above 0 tells that this is a poll.
         unsafe { bindings::napi_consume_skb(self.into_raw(), 1) };
     }
 }

@@ -15,24 +15,33 @@ use crate::{
 };
 
 impl<T: Operations> Handle<T> {
+    /// Does the device have this queue?
+    #[inline]
+    fn has_queue(&self, queue: u16) -> bool {
+        // SAFETY: By the type invariant; the number is constant.
+        u32::from(queue) < unsafe { (*self.as_raw()).num_tx_queues }
+    }
+
     /// Tells the byte queue limits that a packet of `bytes` bytes is about to be queued, and stops
     /// the queue when that is enough. To be called before the packet can be completed.
     ///
     /// Returns whether the work should be started now: not when the stack has more packets.
     #[inline]
     pub(crate) fn transmit_queued(&self, queue: u16, bytes: u32) -> bool {
-        // SAFETY: By the type invariant; the stack chose the queue.
-        unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
+        // SAFETY: By the type invariant, and there is such a queue.
+        self.has_queue(queue)
+            && unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
     }
 
     /// Stops the queue when `limit` packets are pending, and says whether it did. To be called
     /// after a packet was queued.
     #[inline]
     pub(crate) fn stop_when_full(&self, queue: u16, pending: &SkbQueue, limit: u32) -> bool {
-        // SAFETY: By the type invariant; the stack chose the queue.
-        unsafe {
-            bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
-        }
+        // SAFETY: By the type invariant, and there is such a queue.
+        self.has_queue(queue)
+            && unsafe {
+                bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
+            }
     }
 
     /// Tells the byte queue limits what was completed of what was queued, and wakes the queue when
@@ -46,7 +55,10 @@ impl<T: Operations> Handle<T> {
         pending: &SkbQueue,
         limit: u32,
     ) {
-        // SAFETY: By the type invariant.
+        if !self.has_queue(queue) {
+            return;
+        }
+        // SAFETY: By the type invariant, and there is such a queue.
         unsafe {
             bindings::xnb_txq_completed(
                 self.as_raw(),
@@ -65,7 +77,13 @@ impl<T: Operations> Handle<T> {
         unsafe { bindings::xnb_netif_tx_disable(self.as_raw()) };
     }
 
-    /// Lets the stack send on all queues.
+    /// Lets the stack send on all queues, and has it send what it held back.
+    pub(crate) fn wake_all_queues(&self, _rtnl: &mut Rtnl) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::xnb_netif_tx_wake_all_queues(self.as_raw()) };
+    }
+
+    /// Lets the stack send on all queues, when the device is being set up.
     pub(crate) fn start_all_queues(&self, _rtnl: &mut Rtnl) {
         // SAFETY: By the type invariant.
         unsafe { bindings::xnb_netif_tx_start_all_queues(self.as_raw()) };
@@ -73,7 +91,9 @@ impl<T: Operations> Handle<T> {
 
     /// Forgets what was queued and not completed. The queue must be stopped.
     pub(crate) fn forget_queued(&self, queue: u16, _rtnl: &mut Rtnl) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::xnb_netdev_tx_reset_queue(self.as_raw(), queue.into()) };
+        if self.has_queue(queue) {
+            // SAFETY: By the type invariant, and there is such a queue.
+            unsafe { bindings::xnb_netdev_tx_reset_queue(self.as_raw(), queue.into()) };
+        }
     }
 }

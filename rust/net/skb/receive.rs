@@ -37,16 +37,19 @@ const PAGE_SIZE: u32 = kernel::page::PAGE_SIZE as u32;
 ///
 /// # Invariants
 ///
-/// The packet is ours alone: head of `head` bytes, then fragments of one page each, together as
+/// The packet is ours alone, and at least 14 bytes long: head of `head` bytes, then fragments of one page each, together as
 /// long as the packet.
 pub(crate) struct ReceiveBuffer(SkBuff);
 
 impl ReceiveBuffer {
-    /// Allocates buffers for a packet of `len` bytes (at most 65535), the first 256 of them (or
-    /// all) in linear memory, where everything that parses headers looks for them.
+    /// Allocates buffers for a packet of `len` bytes (14 to 65535), the first 256 of them (or all)
+    /// in linear memory, where everything that parses headers looks for them.
     ///
-    /// Returns `None` when there is no memory.
+    /// Returns `None` when there is no memory, or for a packet without an Ethernet header.
     pub(crate) fn new(napi: &napi::Context<'_, impl napi::Poll>, len: u32) -> Option<Self> {
+        if len < netif::wire::MIN_PACKET {
+            return None;
+        }
         let head = if len <= LINEAR_MAX { len } else { HEADER_LEN };
 
         // SAFETY: This is the context of the poll of `napi`.
@@ -99,8 +102,8 @@ impl ReceiveBuffer {
             Checksum::Validated => bindings::CHECKSUM_UNNECESSARY,
         };
 
-        // SAFETY: The packet is ours alone, and its linear part holds an Ethernet header: packets
-        // are at least 14 bytes long.
+        // SAFETY: By the type invariant, the packet is ours alone, and its linear part holds an
+        // Ethernet header.
         // CAST: The constants are 0 to 3.
         unsafe { bindings::xnb_skb_prepare(raw, device.as_raw(), queue, ip_summed as u8) };
 
