@@ -98,6 +98,8 @@ impl Connection {
             let mut guard = rtnl::lock();
             let rtnl = guard.token();
             netdev.set_real_queues(1, rtnl)?;
+            // As for `Worked::new()`: the binding's own event.
+            queue.expect_event();
             queue.guest_tx.state(rtnl)?.attach(guest_tx);
             queue.guest_rx.state(rtnl)?.attach(guest_rx);
             Interface::connect(netdev, &frontend.features, rtnl)
@@ -147,7 +149,7 @@ impl Connection {
                     guest_tx.detach();
                 }
                 if let Ok(guest_rx) = queue.guest_rx.state(rtnl) {
-                    queue.counters.disconnected.add(guest_rx.detach());
+                    guest_rx.detach();
                 }
             }
         }

@@ -68,10 +68,14 @@ impl Doorbell {
 }
 
 /// Has a poll done anything since the last event that it was for?
-#[derive(Default)]
 pub(super) struct Worked(bool);
 
 impl Worked {
+    /// For a new connection. Its first event is Xen's own, for the binding of the channel.
+    pub(super) const fn new() -> Self {
+        Self(true)
+    }
+
     /// Notes that it has done `work`.
     #[inline]
     pub(super) fn add(&mut self, work: u32) {
@@ -98,13 +102,22 @@ impl Handler for Doorbell {
     fn event(this: ArcBorrow<'_, Channel<Self>>) -> Option<Eoi> {
         let bell = this.handler();
         let tx = bell.serves != Serves::GuestRx;
+        let for_rx = bell.serves != Serves::GuestTx;
         // Buffers are only news to a poll that ran out of them.
-        let rx = bell.serves != Serves::GuestTx && bell.queue.wants_buffers();
+        let rx = for_rx && bell.queue.wants_buffers();
+        let due = for_rx && !rx && bell.queue.take_due_event();
         if !tx && !rx {
-            return Some(Eoi::Spurious);
+            return Some(if due { Eoi::Worked } else { Eoi::Spurious });
         }
 
-        bell.update(|word| (word.arrive(tx, rx), ()));
+        bell.update(|word| {
+            let mut word = word;
+            if due {
+                // As if the poll that asked for the event finished with it just now.
+                (word, _) = word.arrive(tx, true).finish(Direction::GuestRx, true);
+            }
+            (word.arrive(tx, rx), ())
+        });
         if tx {
             bell.queue.guest_tx.schedule();
         }

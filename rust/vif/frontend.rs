@@ -163,13 +163,13 @@ impl Frontend {
                 return Err(Refusal::Unsupported {
                     key: queues,
                     value,
-                    why: "this backend offers 1 queue",
+                    why: "this backend offers multi-queue-max-queues = 1",
                 })
             }
         }
 
         let copy = c"request-rx-copy";
-        if !reader.flag(copy)? {
+        if reader.required(copy)? == 0 {
             return Err(Refusal::Unsupported {
                 key: copy,
                 value: 0,

@@ -104,7 +104,7 @@ impl Link {
             channel,
             batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
             scatter_gather,
-            worked: Worked::default(),
+            worked: Worked::new(),
             next: None,
         })
     }
@@ -138,15 +138,20 @@ impl GuestRx {
         self.fault
     }
 
-    /// Forgets the frontend, unmaps its ring, and returns the number of packets (0 or 1) that were lost with it.
-    pub(super) fn detach(&mut self) -> u64 {
-        match self.link.take().and_then(|link| link.next) {
+    /// Drops the packet that waits for buffers, and returns how many (0 or 1) that was.
+    pub(super) fn drop_next(&mut self) -> u64 {
+        match self.link.as_mut().and_then(|link| link.next.take()) {
             Some(skb) => {
                 skb.drop_with(DropReason::NotReady);
                 1
             }
             None => 0,
         }
+    }
+
+    /// Forgets the frontend, and unmaps its ring. Process context.
+    pub(super) fn detach(&mut self) {
+        self.link = None;
     }
 }
 
@@ -196,7 +201,7 @@ impl Link {
         budget: u32,
     ) -> Result<Polled, Fault> {
         let mut completed = Completed::default();
-        let outcome = self.send(queue, budget, &mut completed);
+        let outcome = self.send(napi, queue, budget, &mut completed);
         // Also when the frontend is found to lie: what was completed is.
         if completed.packets > 0 {
             queue.completed(napi.device(), completed.packets, completed.bytes);
@@ -209,7 +214,7 @@ impl Link {
         }
         if let Some(wanted) = starved {
             // Said before asking, so that the event finds it.
-            queue.set_wants_buffers(true);
+            queue.want_buffers();
             self.ring.set_req_event(self.indices.req_event_for(wanted));
             if self.indices.unconsumed(self.ring.req_prod())? >= wanted {
                 return Ok(Polled::Again);
@@ -223,6 +228,7 @@ impl Link {
     /// the next one, how many it needs.
     fn send(
         &mut self,
+        napi: &Context<'_, GuestRx>,
         queue: &Queue,
         budget: u32,
         completed: &mut Completed,
@@ -250,7 +256,7 @@ impl Link {
                 break;
             }
             if !self.batch.has_room(MAX_COPIES) {
-                self.flush(counters, completed)?;
+                self.flush(napi, counters, completed)?;
             }
             self.start_copy(skb, slots, counters, completed);
             available = available.wrapping_sub(slots);
@@ -258,9 +264,9 @@ impl Link {
         }
 
         if starved.is_none() {
-            queue.set_wants_buffers(false);
+            queue.have_buffers();
         }
-        self.flush(counters, completed)?;
+        self.flush(napi, counters, completed)?;
         Ok((sent, starved))
     }
 
@@ -311,6 +317,7 @@ impl Link {
     /// Makes all copies, and answers with at most one event.
     fn flush(
         &mut self,
+        napi: &Context<'_, GuestRx>,
         counters: &counters::GuestRx,
         completed: &mut Completed,
     ) -> Result<(), Fault> {
@@ -324,7 +331,7 @@ impl Link {
             if copied {
                 counters.packets.add(1);
                 counters.bytes.add(packet.len.into());
-                skb.consume();
+                skb.consume(napi);
             } else {
                 counters.copy_failed.add(1);
                 skb.drop_with(DropReason::Fault);

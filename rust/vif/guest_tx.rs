@@ -56,13 +56,15 @@ use netif::{
     },
     wire::{
         TxRequest,
+        MAX_PACKET,
+        PAGE_SIZE,
         RING_SIZE, //
     },
 };
 
 /// The most copies that one packet can need: its slots and, where our buffers end inside of a slot,
-/// one more for each buffer: the header, which may cross a page, and 17 pages.
-const MAX_COPIES: usize = tx_chain::MAX_SLOTS + 2 + 17;
+/// one more for each buffer: the header, which may cross a page, and the pages.
+const MAX_COPIES: usize = tx_chain::MAX_SLOTS + 2 + MAX_PACKET.div_ceil(PAGE_SIZE) as usize;
 
 /// Copies in one hypercall: room for a poll's usual budget of small packets, and for the requests
 /// of several large ones.
@@ -108,7 +110,7 @@ impl Link {
             answers: KBox::new(Answers::new(), GFP_KERNEL)?,
             batch: Batch::new(domid, BATCH_COPIES, packets)?,
             ready: KVec::with_capacity(packets, GFP_KERNEL)?,
-            worked: Worked::default(),
+            worked: Worked::new(),
             fatal_slots: crate::parameters::fatal_skb_slots(),
         })
     }
@@ -280,14 +282,17 @@ impl Link {
             }
             let len = packet.len;
             match buffer.received(napi.device(), queue, packet.checksum) {
-                Ok(skb) => {
-                    counters.packets.add(1);
-                    counters.bytes.add(len.into());
-                    // Has room for as many packets as the ring has entries.
-                    if let Err(full) = ready.push_within_capacity(skb) {
+                // Has room for as many packets as the ring has entries.
+                Ok(skb) => match ready.push_within_capacity(skb) {
+                    Ok(()) => {
+                        counters.packets.add(1);
+                        counters.bytes.add(len.into());
+                    }
+                    Err(full) => {
+                        counters.no_memory.add(1);
                         full.0.drop_with(DropReason::NoMemory);
                     }
-                }
+                },
                 // The guest gave us all that it should have; what is wrong is inside.
                 Err(skb) => {
                     counters.bad_headers.add(1);

@@ -125,8 +125,10 @@ impl Interface {
     ) -> Result {
         let this = device.data();
         this.set_features(features);
-        if device.mtu() > this.max_mtu() {
-            device.set_mtu(this.max_mtu(), rtnl)?;
+        let max_mtu = mtu::max(features.sg);
+        if device.mtu() > max_mtu {
+            // Somebody may object, and then has to live with packets that the guest cannot take.
+            let _ = device.set_mtu(max_mtu, rtnl);
         }
         device.update_features(rtnl);
 
@@ -137,7 +139,7 @@ impl Interface {
         }
         // ORDERING: Whoever sees this sees the frontend's features.
         this.connected.store(true, Release);
-        device.start_all_queues(rtnl);
+        device.wake_all_queues(rtnl);
         device.set_carrier(true);
         Ok(())
     }
@@ -182,6 +184,8 @@ impl Operations for Interface {
         device.stop_all_queues(rtnl);
         for queue in device.data().queues() {
             queue.stop(rtnl);
+            // A packet must not be held for as long as the administrator likes.
+            queue.purge(device, rtnl);
         }
     }
 

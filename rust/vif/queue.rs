@@ -51,6 +51,7 @@ pub(super) struct Queue {
     #[pin]
     pending: SkbQueue,
     wants_buffers: Atomic<bool>,
+    event_due: Atomic<bool>,
     /// What the queue counts.
     pub(super) counters: Counters,
     /// How the connection of a frontend that lies is ended.
@@ -69,6 +70,7 @@ impl Queue {
             guest_rx <- Napi::new(device, GuestRx::new(index)),
             pending <- SkbQueue::new(),
             wants_buffers: Atomic::new(false),
+            event_due: Atomic::new(false),
             counters: Counters::default(),
             cutoff,
             index,
@@ -99,10 +101,31 @@ impl Queue {
         device.transmit_completed(self.index, packets, bytes, &self.pending, PENDING_MAX);
     }
 
-    /// Notes whether the poll of guest Rx waits for buffers.
+    /// The poll of guest Rx waits for buffers.
     #[inline]
-    pub(super) fn set_wants_buffers(&self, wants: bool) {
-        self.wants_buffers.store(wants, Relaxed);
+    pub(super) fn want_buffers(&self) {
+        self.wants_buffers.store(true, Relaxed);
+    }
+
+    /// The poll of guest Rx has what it needs. If it had to wait, an event was asked for, and is
+    /// rightly sent even though the poll did not need it in the end.
+    #[inline]
+    pub(super) fn have_buffers(&self) {
+        if self.wants_buffers.load(Relaxed) {
+            self.wants_buffers.store(false, Relaxed);
+            self.expect_event();
+        }
+    }
+
+    /// An event is to be expected that no poll needs.
+    pub(super) fn expect_event(&self) {
+        self.event_due.store(true, Relaxed);
+    }
+
+    /// Is an event to be expected that no poll needs? Asked once for each event.
+    #[inline]
+    pub(super) fn take_due_event(&self) -> bool {
+        self.event_due.xchg(false, Relaxed)
     }
 
     /// Does the poll of guest Rx wait for buffers?
@@ -125,11 +148,15 @@ impl Queue {
         self.guest_rx.disable(rtnl);
     }
 
-    /// Drops what waits for the guest. Nobody queues or polls any more.
+    /// Drops what waits for the guest. Nobody queues any more, and the polls are stopped.
     pub(super) fn purge(&self, device: &Handle<Interface>, rtnl: &mut Rtnl) {
+        let next = match self.guest_rx.state(rtnl) {
+            Ok(guest_rx) => guest_rx.drop_next(),
+            Err(_) => 0,
+        };
         let dropped = self.pending.purge(DropReason::NotReady);
-        self.counters.disconnected.add(dropped);
-        self.set_wants_buffers(false);
+        self.counters.disconnected.add(dropped.wrapping_add(next));
+        self.wants_buffers.store(false, Relaxed);
         device.forget_queued(self.index, rtnl);
     }
 }
