@@ -30,8 +30,9 @@ def main():
                 print(line, flush=True)
         if status is None:
             raise machine.trouble("dom0 ended in the middle of the demonstration")
-    if consoles.found:
-        raise LabError("trouble on a console:\n  " + "\n  ".join(sum(consoles.found.values(), [])) +
+    found = consoles.rest()
+    if found:
+        raise LabError("trouble on a console:\n  " + "\n  ".join(found) +
                        f"\neverything is in {run_dir}")
     if status or not end:
         raise LabError(f"the demonstration stopped, see above\nconsoles and results are in {run_dir}")

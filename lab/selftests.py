@@ -38,8 +38,8 @@ def run(build_root, tree, images, ko, names):
                 yield ktap.Result(name, ktap.FAIL, note=f"not run: dom0 died {MAX_BOOTS} times")
             break
         say(f"a new dom0 for the {len(remaining)} tests that are left")
-    outside = consoles.found.get(trouble.OUTSIDE)
-    yield ktap.Result(trouble.OUTSIDE, ktap.FAIL if outside else ktap.PASS, detail=outside or [],
+    outside = consoles.rest()
+    yield ktap.Result(trouble.OUTSIDE, ktap.FAIL if outside else ktap.PASS, detail=outside,
                       note=outside[0].strip()[:70] if outside else "")
 
 
@@ -88,7 +88,7 @@ def _boot(build_root, tree, images, ko, names, consoles):
 
 def _judge(result, consoles):
     """Trouble on a console fails a test that passed."""
-    lines = consoles.found.get(result.name, [])
+    lines = consoles.trouble(result.name)
     if lines:
         if result.status != ktap.FAIL:
             result.status, result.note = ktap.FAIL, lines[0].strip()[:70]
