@@ -51,7 +51,8 @@ driver_load() {
 		[ $# -gt 0 ] || return 0
 		modprobe -r "$DRIVER" || return 1
 	fi
-	modprobe "$DRIVER" "$@"
+	# Without modprobe's configuration: it may load the other one first.
+	modprobe -C /dev/null "$DRIVER" "$@"
 }
 
 # The name under which the driver registers with xenbus is its own affair;

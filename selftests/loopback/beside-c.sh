@@ -14,7 +14,7 @@ check "load xen-netback" modprobe -C /dev/null xen-netback || exit 1
 
 vif_attach 10 || give_up "attach"
 check "xen-netback serves the vif" wait_back_state 15 10 Connected
-check "load $DRIVER beside it" modprobe "$DRIVER"
+check "load $DRIVER beside it" modprobe -C /dev/null "$DRIVER"
 check "the log says so, and what to do" eval "dmesg | tail -n 20 | grep 'xen-netback is loaded too' | grep -q 'modprobe -r xen-netback'"
 check_eq "xen-netback keeps the vif" \
 	"$(basename "$(readlink "/sys/bus/xen-backend/devices/$(backend_device 10)/driver")")" vif

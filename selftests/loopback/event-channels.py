@@ -15,7 +15,7 @@ from vif import Vif, read_file  # noqa: E402
 
 def load(*parameters):
     run("modprobe", "-r", DRIVER)
-    run("modprobe", DRIVER, *parameters)
+    run("modprobe", "-C", "/dev/null", DRIVER, *parameters)
 
 
 def front_keys(vif):

@@ -29,6 +29,7 @@ def test(report):
         report.equal(f"nothing passes while down, turn {turn}", came, 0)
         report.equal(f"still Connected while down, turn {turn}", vif.back_state(), CONNECTED)
         after = vif.back.counters()
+        report.equal(f"nothing is counted while down, turn {turn}", after[0:2], before[0:2])
         report.check(f"counters do not go back, turn {turn}",
                      all(a >= b for a, b in zip(after, before)), f"{before} -> {after}")
         vif.back.up()

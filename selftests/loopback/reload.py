@@ -57,7 +57,7 @@ def with_traffic(vif, function, *arguments):
         function(*arguments)
         done.append(True)
     for pump in pumps:
-        pump.run_until(20, 5)
+        vif.report.need("traffic flows", pump.run_until(20, 10))
     import threading
     outcome = []
 
@@ -88,13 +88,13 @@ def test(report):
     report.need("the driver is bound again", bounded(20, write_file, f"{driver}/bind", device))
     come_back(report, vif, "unbound")
 
-    report.at_exit(run, "modprobe", DRIVER)
+    report.at_exit(run, "modprobe", "-C", "/dev/null", DRIVER)
     report.c_fails("it holds a module reference for each vif")
     outcome = with_traffic(vif, run, "modprobe", "-r", DRIVER)
     if not report.check("the module is unloaded under traffic", outcome is True, outcome):
         return
     report.check("its interface is gone", not os.path.exists(f"/sys/class/net/{vif.back.name}"))
-    run("modprobe", DRIVER)
+    run("modprobe", "-C", "/dev/null", DRIVER)
     come_back(report, vif, "unloaded")
 
 
