@@ -28,20 +28,24 @@ impl<T: Operations> Handle<T> {
     /// Returns whether the work should be started now: not when the stack has more packets.
     #[inline]
     pub(crate) fn transmit_queued(&self, queue: u16, bytes: u32) -> bool {
+        if !self.has_queue(queue) {
+            return false;
+        }
         // SAFETY: By the type invariant, and there is such a queue.
-        self.has_queue(queue)
-            && unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
+        unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
     }
 
     /// Stops the queue when `limit` packets are pending, and says whether it did. To be called
     /// after a packet was queued.
     #[inline]
     pub(crate) fn stop_when_full(&self, queue: u16, pending: &SkbQueue, limit: u32) -> bool {
+        if !self.has_queue(queue) {
+            return false;
+        }
         // SAFETY: By the type invariant, and there is such a queue.
-        self.has_queue(queue)
-            && unsafe {
-                bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
-            }
+        unsafe {
+            bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
+        }
     }
 
     /// Tells the byte queue limits what was completed of what was queued, and wakes the queue when
