@@ -4,10 +4,10 @@
 import fnmatch
 import re
 
-from lab import gates, hosttests, image, ktap, module, selftests, settings, setup
+from lab import gates, hosttests, image, ktap, module, outside, selftests, settings, setup
 from lab.progress import LabError, say
 
-GROUPS_HERE = (hosttests.GROUP, gates.GROUP)
+GROUPS_HERE = (hosttests.GROUP, gates.GROUP, outside.GROUP)
 
 
 def _wanted(name):
@@ -59,6 +59,8 @@ def main():
             results += _collect((r for r in hosttests.run(build_root) if _wanted(r.name)), only_failures=True)
         if _group_wanted(gates.GROUP):
             results += _collect(gates.run(gates.Context(build_root, tree, built), _wanted))
+        if _wanted(outside.NAME):
+            results += _collect([outside.run(build_root, tree, image.base(build_root, tree), ko)])
     else:
         say(f"DRIVER={settings.DRIVER}: only the selftests have to do with it")
     in_dom0 = [t for t in settings.TESTS if t.split("/")[0] not in GROUPS_HERE]

@@ -68,21 +68,27 @@ class Machine:
 
     LOGS = ("console.log", "report.log", "guests.log")
 
-    def __init__(self, build_root, images, run_dir, interactive=False):
+    def __init__(self, build_root, images, run_dir, interactive=False, xen=True):
+        """With xen=False, dom0's kernel and files without Xen beneath."""
         self.run_dir = run_dir
         how, options = accelerator(build_root, images)
-        say(f"booting Xen and dom0 with {how}; all output is kept in {run_dir}")
+        what = "Xen and dom0" if xen else "dom0's kernel without Xen"
+        say(f"booting {what} with {how}; all output is kept in {run_dir}")
         for name in self.LOGS:
             (run_dir / name).touch()
         files = f"{root.RUN}/%s"
         # A multiplexed terminal knows Ctrl-A X.
         console = "stdio,mux=on,signal=off" if interactive else "null"
+        initrd = files % "dom0.cpio"
+        boot = ["-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
+                "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{initrd}"]
+        if not xen:
+            boot = ["-kernel", f"{root.KERNEL}/vmlinux", "-initrd", initrd,
+                    "-append", LINUX_ARGUMENTS.replace("hvc0", "ttyS0")]
         argv = ["qemu-system-x86_64", *options, "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
                 "-chardev", f"file,id=report,path={files % 'report.log'}", "-device", "pci-serial,chardev=report,addr=4",
-                "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5",
-                "-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
-                "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{files % 'dom0.cpio'}"]
+                "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5", *boot]
         binds = [(images, root.KERNEL, "ro"), (run_dir, root.RUN, "rw")]
         self.log = open(run_dir / "qemu.log", "wb")
         own = {} if interactive else {"stdin": subprocess.DEVNULL, "stdout": self.log, "stderr": self.log,

@@ -58,10 +58,10 @@ class Context:
 def run(context, wanted):
     """Yields a result for every wanted gate."""
     # They import this package's names.
-    from lab.gates import binary, compiler, source, style
+    from lab.gates import binary, compiler, packaging, source, style
 
     for gate in (compiler.warnings, compiler.clippy, style.rustfmt, style.checkpatch, style.shellcheck, style.pyflakes,
-                 source.unsafe, binary.no_panic, binary.symvers, binary.modinfo):
+                 source.unsafe, binary.no_panic, binary.symvers, binary.modinfo, packaging.install):
         name = f"{GROUP}/{gate.__name__.replace('_', '-')}"
         if not wanted(name):
             continue
