@@ -8,7 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
-from handfront import HandFront  # noqa: E402
+from ring_frontend import RingFrontend  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from vif import CLOSING, CONNECTED, INIT_WAIT, STATE_NAMES, Vif  # noqa: E402
 
@@ -50,7 +50,7 @@ def test(report):
     vif = Vif(report)
     vif.attach(netfront=False)
     vif.need_back(INIT_WAIT)
-    front = HandFront(vif)
+    front = RingFrontend(vif)
     for key, value in CASES:
         what = f"{key} {'missing' if value is None else repr(value)}"
         vif.store.remove(vif.error_path)

@@ -10,8 +10,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from netdev import ETHERTYPE  # noqa: E402
 from report import Report, wait_for  # noqa: E402
-from ring_frontend import MORE_DATA, PAGE, RingFrontend  # noqa: E402
-from vif import Vif  # noqa: E402
+from ring_frontend import MORE_DATA, OKAY, PAGE, RingFrontend  # noqa: E402
+from vif import INIT_WAIT, Vif  # noqa: E402
 
 HEADER = b"\x00\x16\x3e\x00\x00\x0a" + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big")
 
@@ -21,18 +21,16 @@ def frame(length):
 
 
 class Buffers:
-    def __init__(self, report, **keys):
-        self.report = report
-        self.vif = Vif(report)
-        self.vif.attach(netfront=False)
-        self.front = RingFrontend(self.vif)
+    def __init__(self, vif, start=0, **keys):
+        self.report = report = vif.report
+        self.vif = vif
+        self.front = RingFrontend(vif, start)
         self.pages = {}
         self.next_id = 1000
         # The C driver has a carrier only once there are buffers for a packet.
         self.post(20)
-        self.front.connect(**keys)
+        self.front.connect_and_wait(**keys)
         self.vif.back.quiet()
-        self.vif.back.mtu = 65517
         self.vif.back.up()
         report.need("carrier", wait_for(10, self.vif.back.running))
         self.sender = self.vif.back.socket()
@@ -48,6 +46,15 @@ class Buffers:
             self.next_id += 7
         self.front.post_buffers(buffers)
         return [ident for ident, _ in buffers]
+
+    def expect_quietly(self, data):
+        """As expect(), for one buffer, with a result only if it is wrong."""
+        [ident], self.posted = self.posted[:1], self.posted[1:]
+        response = self.front.received(1)
+        if response and response[0][0::3] == (ident, len(data)) and \
+                bytes(self.pages[ident][:len(data)]) == data:
+            return
+        self.report.check(f"{len(data)} bytes in buffer {ident}", False, str(response))
 
     def expect(self, name, data):
         """DATA comes in the next buffers in order, and not a byte more."""
@@ -67,8 +74,10 @@ class Buffers:
                           b"".join(pages)[len(data):].strip(b"\xee") == b"")
 
 
-def test(report):
-    b = Buffers(report)
+def honest(vif):
+    b = Buffers(vif)
+    report = vif.report
+    vif.back.mtu = 65517
     for length in (60, 1514, PAGE, PAGE + 1, 3 * PAGE, 9014):
         b.sender.send(frame(length))
         b.expect(f"{length} bytes", frame(length))
@@ -91,6 +100,47 @@ def test(report):
     b.posted += b.post(1)
     b.expect("and with one, the packet", frame(100))
     report.equal("no error node", b.vif.error(), None)
+    return b.front
+
+
+def without_sg(vif):
+    """One slot is all that a packet may take."""
+    b = Buffers(vif, feature_sg=0)
+    for length in (60, 1514):
+        b.sender.send(frame(length))
+        b.expect(f"without feature-sg, {length} bytes", frame(length))
+    vif.report.equal("without feature-sg, the MTU is 1500", vif.back.mtu, 1500)
+    vif.report.check("without feature-sg, scatter-gather is off",
+                     "scatter-gather: off" in vif.back.ethtool("-k"))
+    return b.front
+
+
+def over_the_end(vif):
+    """The indices pass 2^32 on both rings."""
+    b = Buffers(vif, start=0xffffffc0)
+    memory, gref = b.front.grants.page()
+    memory[:60] = b"\xff" * 6 + HEADER[6:] + bytes(46)
+    for number in range(150):
+        b.sender.send(frame(60 + number))
+        b.expect_quietly(frame(60 + number))
+        b.posted += b.post(1)
+        [ident] = b.front.send_slots([(gref, 0, 60, 0)])
+        if b.front.statuses(1) != [(ident, OKAY)]:
+            vif.report.check(f"packet {number} from here is answered", False)
+            break
+    vif.report.check("150 packets each way over the end of the indices",
+                     b.front.rx.rsp_cons < 0x1000 and b.front.tx.rsp_cons < 0x1000)
+    return b.front
+
+
+def test(report):
+    vif = Vif(report)
+    vif.attach(netfront=False)
+    for part in (honest, without_sg, over_the_end):
+        front = part(vif)
+        report.need(f"{part.__name__}: the frontend can close", front.withdraw())
+        front.start_again()
+        vif.need_back(INIT_WAIT)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Chains:
         self.vif = Vif(report)
         self.vif.attach(netfront=False)
         self.front = RingFrontend(self.vif)
-        self.front.connect()
+        self.front.connect_and_wait()
         self.vif.back.quiet()
         self.vif.back.up()
         report.need("carrier", wait_for(10, self.vif.back.running))

@@ -75,7 +75,7 @@ def test(report):
     for name, (lie, word) in LIES.items():
         front = RingFrontend(vif)
         _, gref = front.grants.page()
-        front.connect()
+        front.connect_and_wait()
         vif.back.quiet()
         vif.back.up()
         report.need(f"{name}: carrier before", wait_for(10, vif.back.running))
@@ -96,7 +96,7 @@ def test(report):
 
     front = RingFrontend(vif)
     memory, gref = front.grants.page()
-    front.connect()
+    front.connect_and_wait()
     memory[:60] = b"\xff" * 12 + b"\x88\xb5" + bytes(46)
     vif.back.up()
     wait_for(10, vif.back.running)

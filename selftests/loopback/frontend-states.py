@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
-from handfront import HandFront  # noqa: E402
+from ring_frontend import RingFrontend  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from vif import CLOSED, CLOSING, CONNECTED, INITIALISED, INITIALISING, INIT_WAIT, \
     RECONFIGURED, STATE_NAMES, Vif  # noqa: E402
@@ -40,7 +40,7 @@ def test(report):
         life = ", ".join(STATE_NAMES[state] if state < 9 else str(state) for state in states)
         vif.attach(netfront=False)
         vif.need_back(INIT_WAIT, f"{life}: a new vif offers itself")
-        front = HandFront(vif)
+        front = RingFrontend(vif)
         for state in states:
             if state == CONNECTED:
                 front.connect()

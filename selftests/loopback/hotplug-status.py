@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
-from handfront import HandFront  # noqa: E402
+from ring_frontend import RingFrontend  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from vif import CONNECTED, INIT_WAIT, Vif  # noqa: E402
 
@@ -21,7 +21,7 @@ def test(report):
     vif = Vif(report)
     vif.attach(back={"hotplug-status": ""}, netfront=False)
     vif.need_back(INIT_WAIT)
-    HandFront(vif).connect()
+    RingFrontend(vif).connect()
     report.check("not Connected before the script has run", stays(vif, INIT_WAIT), vif.back_state())
     for word in ("error", "Connected", "connected2", "1"):
         vif.back_write("hotplug-status", word)

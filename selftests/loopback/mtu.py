@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import errno  # noqa: E402
 
 from frames import transfer  # noqa: E402
-from handfront import HandFront  # noqa: E402
+from ring_frontend import RingFrontend  # noqa: E402
 from ipcheck import ping_sizes  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from vif import CONNECTED, INIT_WAIT, NETNS, Vif  # noqa: E402
@@ -51,7 +51,7 @@ def test(report):
     report.need("detach", not problem, problem)
     vif.attach(netfront=False)
     vif.need_back(INIT_WAIT)
-    front = HandFront(vif)
+    front = RingFrontend(vif)
     vif.back.mtu = 9000
     front.connect()
     vif.need_back(CONNECTED, "a frontend without feature-sg connects")

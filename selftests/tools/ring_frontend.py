@@ -10,7 +10,7 @@ import struct
 
 from netdev import run
 from report import wait_for
-from vif import CONNECTED
+from vif import CLOSED, CONNECTED, INITIALISING
 
 RING_SIZE = 256
 PAGE = 4096
@@ -47,14 +47,21 @@ class Grants:
 class Ring:
     """The frontend's side of one shared ring."""
 
-    def __init__(self, grants, entry):
+    def __init__(self, grants, entry, start):
         self.memory, self.gref = grants.page()
         self.entry = entry
+        self.start = start
+        self.reset()
+
+    def reset(self):
+        """An empty ring whose indices begin at "start"; at 0 with SHARED_RING_INIT()."""
         self.memory[:PAGE] = bytes(PAGE)
-        self.req_prod = self.rsp_cons = 0
-        # Ask for an event at the first response, as SHARED_RING_INIT() does.
-        self._store(4, 1)
-        self._store(12, 1)
+        self.req_prod = self.rsp_cons = self.start
+        self._store(0, self.start)
+        self._store(8, self.start)
+        # Ask for an event at the first response.
+        self._store(4, self.start + 1)
+        self._store(12, self.start + 1)
 
     def _store(self, offset, value):
         struct.pack_into("<I", self.memory, offset, value & 0xffffffff)
@@ -88,16 +95,18 @@ class Ring:
 
 
 class RingFrontend:
-    """Plays the frontend of a vif that was attached with netfront=False."""
+    """Plays the frontend of a vif that was attached with netfront=False. Its rings'
+    indices begin at "start"."""
 
-    def __init__(self, vif):
+    def __init__(self, vif, start=0):
         self.vif = vif
+        self.written = []
         run("modprobe", "-a", "xen-gntalloc", "xen-evtchn")
         self.grants = Grants(int(vif.domid))
         self.evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
         vif.report.at_exit(self.close)
-        self.tx = Ring(self.grants, TX_ENTRY)
-        self.rx = Ring(self.grants, RX_ENTRY)
+        self.tx = Ring(self.grants, TX_ENTRY, start)
+        self.rx = Ring(self.grants, RX_ENTRY, start)
         self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND_PORT,
                                 bytearray(struct.pack("<I", int(vif.domid))))
 
@@ -105,15 +114,37 @@ class RingFrontend:
         os.close(self.evtchn)
         self.grants.close()
 
-    def connect(self, **keys):
-        """Write the keys, go to Connected, and wait for the backend."""
-        values = {"tx-ring-ref": self.tx.gref, "rx-ring-ref": self.rx.gref,
-                  "event-channel": self.port, "request-rx-copy": 1, "feature-rx-notify": 1,
-                  "feature-sg": 1} | {key.replace("_", "-"): value for key, value in keys.items()}
-        for key, value in values.items():
-            self.vif.front_write(key, value)
-        self.vif.front_write("state", CONNECTED)
+    def honest(self):
+        """The keys of a frontend without any optional feature."""
+        return {"tx-ring-ref": self.tx.gref, "rx-ring-ref": self.rx.gref,
+                "event-channel": self.port, "request-rx-copy": 1, "feature-rx-notify": 1}
+
+    def connect(self, **changes):
+        """Write the honest keys with these changes (None: left out; "_" is "-")
+        and say Connected."""
+        keys = self.honest()
+        keys |= {name.replace("_", "-"): value for name, value in changes.items()}
+        self.written = [name for name, value in keys.items() if value is not None]
+        self.vif.store.write_all({f"{self.vif.front_path}/{name}": keys[name]
+                                  for name in self.written} |
+                                 {f"{self.vif.front_path}/state": CONNECTED})
+
+    def connect_and_wait(self, **changes):
+        self.connect(**({"feature_sg": 1} | changes))
         self.vif.need_back(CONNECTED, "the backend connects to this program")
+
+    def withdraw(self):
+        """Closed, keys gone and rings fresh: as a frontend that is loaded anew."""
+        self.vif.front_write("state", CLOSED)
+        closed = self.vif.wait_back(CLOSED)
+        for name in self.written:
+            self.vif.store.remove(f"{self.vif.front_path}/{name}")
+        for ring in (self.tx, self.rx):
+            ring.reset()
+        return closed
+
+    def start_again(self):
+        self.vif.front_write("state", INITIALISING)
 
     def notify(self):
         fcntl.ioctl(self.evtchn, NOTIFY, struct.pack("<I", self.port))
