@@ -6,6 +6,10 @@
 //! packets for the guest under the transmit queue's lock.
 
 use crate::net::counter::Counter;
+use kernel::{
+    fmt,
+    prelude::fmt, //
+};
 use netif::fault::Drop;
 
 /// Counters of the poll of guest Tx.
@@ -66,21 +70,34 @@ impl GuestTx {
 }
 
 impl Counters {
-    /// Calls `f` with name and value of each counter.
-    pub(super) fn for_each(&self, f: &mut dyn FnMut(&str, u64)) {
-        f("guest_tx_packets", self.guest_tx.packets.get());
-        f("guest_tx_bytes", self.guest_tx.bytes.get());
+    /// Calls `f` with name and value of each counter. With the queue's number before it, a name has
+    /// to fit into the 31 bytes that ethtool shows.
+    pub(super) fn for_each(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64)) {
+        f(fmt!("guest_tx_packets"), self.guest_tx.packets.get());
+        f(fmt!("guest_tx_bytes"), self.guest_tx.bytes.get());
         for (reason, counter) in Drop::ALL.iter().zip(&self.guest_tx.drops) {
-            f(reason.name(), counter.get());
+            f(fmt!("guest_tx_{}", reason.name()), counter.get());
         }
-        f("guest_tx_copy_failed", self.guest_tx.copy_failed.get());
-        f("guest_tx_bad_headers", self.guest_tx.bad_headers.get());
-        f("guest_tx_no_memory", self.guest_tx.no_memory.get());
-        f("guest_rx_packets", self.guest_rx.packets.get());
-        f("guest_rx_bytes", self.guest_rx.bytes.get());
-        f("guest_rx_copy_failed", self.guest_rx.copy_failed.get());
-        f("guest_rx_too_long", self.guest_rx.too_long.get());
-        f("guest_rx_not_connected", self.pending.not_connected.get());
-        f("guest_rx_disconnected", self.disconnected.get());
+        f(
+            fmt!("guest_tx_copy_failed"),
+            self.guest_tx.copy_failed.get(),
+        );
+        f(
+            fmt!("guest_tx_bad_headers"),
+            self.guest_tx.bad_headers.get(),
+        );
+        f(fmt!("guest_tx_no_memory"), self.guest_tx.no_memory.get());
+        f(fmt!("guest_rx_packets"), self.guest_rx.packets.get());
+        f(fmt!("guest_rx_bytes"), self.guest_rx.bytes.get());
+        f(
+            fmt!("guest_rx_copy_failed"),
+            self.guest_rx.copy_failed.get(),
+        );
+        f(fmt!("guest_rx_too_long"), self.guest_rx.too_long.get());
+        f(
+            fmt!("guest_rx_not_connected"),
+            self.pending.not_connected.get(),
+        );
+        f(fmt!("guest_rx_disconnected"), self.disconnected.get());
     }
 }

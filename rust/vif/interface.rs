@@ -244,7 +244,7 @@ impl Operations for Interface {
         for (index, queue) in (0..QUEUES).zip(self.queues()) {
             queue
                 .counters
-                .for_each(&mut |name, value| f(fmt!("queue{index}_{name}"), value));
+                .for_each(&mut |name, value| f(fmt!("q{index}_{name}"), value));
         }
     }
 }

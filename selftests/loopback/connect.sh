@@ -48,7 +48,9 @@ case $DRIVER in
 xen-netback) check_eq "ethtool -i names the driver" "$(sed -n 's/^driver: //p' <<< "$info")" vif ;;
 *) check_eq "ethtool -i names the driver" "$(sed -n 's/^driver: //p' <<< "$info")" "$DRIVER" ;;
 esac
-check "ethtool -S has counters" eval "ethtool -S $vif | grep -q ': [0-9]'"
+counters=$(ethtool -S "$vif")
+check "ethtool -S has counters" grep -q ": [0-9]" <<< "$counters"
+check_eq "ethtool -S names each counter once" "$(grep ": [0-9]" <<< "$counters" | cut -d: -f1 | sort | uniq -d)" ""
 check "ethtool sees the link" eval "ethtool $vif | grep -q 'Link detected: yes'"
 
 features=$(ethtool -k "$vif")
