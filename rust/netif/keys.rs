@@ -36,24 +36,6 @@ pub fn parse_u32(v: &[u8]) -> Result<u32, Malformed> {
     Ok(number)
 }
 
-/// Parses a decimal number: 1 to 10 ASCII digits, not more than [`u16::MAX`].
-///
-/// # Errors
-///
-/// [`Malformed`] if it is anything else.
-pub fn parse_u16(v: &[u8]) -> Result<u16, Malformed> {
-    u16::try_from(parse_u32(v)?).map_err(|_| Malformed)
-}
-
-/// Parses a switch: a number as in [`parse_u32`], and everything but 0 is on.
-///
-/// # Errors
-///
-/// [`Malformed`] if it is no number.
-pub fn parse_bool(v: &[u8]) -> Result<bool, Malformed> {
-    Ok(parse_u32(v)? != 0)
-}
-
 /// Returns the value of a hexadecimal digit of either case.
 fn hex_digit(byte: u8) -> Result<u8, Malformed> {
     match byte {
@@ -142,27 +124,6 @@ mod tests {
         // The neighbours of the digits.
         assert_eq!(parse_u32(b"/"), Err(Malformed));
         assert_eq!(parse_u32(b":"), Err(Malformed));
-    }
-
-    #[test]
-    fn short_numbers() {
-        assert_eq!(parse_u16(b"65535"), Ok(65_535));
-        assert_eq!(parse_u16(b"0000065535"), Ok(65_535));
-        assert_eq!(parse_u16(b"65536"), Err(Malformed));
-        assert_eq!(parse_u16(b"4294967295"), Err(Malformed));
-        assert_eq!(parse_u16(b""), Err(Malformed));
-    }
-
-    #[test]
-    fn switches() {
-        assert_eq!(parse_bool(b"0"), Ok(false));
-        assert_eq!(parse_bool(b"00"), Ok(false));
-        assert_eq!(parse_bool(b"1"), Ok(true));
-        assert_eq!(parse_bool(b"256"), Ok(true));
-        assert_eq!(parse_bool(b"4294967295"), Ok(true));
-        for value in [&b""[..], b"true", b"on", b"4294967296"] {
-            assert_eq!(parse_bool(value), Err(Malformed));
-        }
     }
 
     #[test]

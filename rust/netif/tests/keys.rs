@@ -4,9 +4,7 @@
 
 use netif::{
     keys::{
-        parse_bool,
         parse_mac,
-        parse_u16,
         parse_u32, //
     },
     Malformed, //
@@ -41,9 +39,6 @@ proptest! {
         let number = expected(&value);
         let number32 = number.and_then(|n| u32::try_from(n).ok()).ok_or(Malformed);
         prop_assert_eq!(parse_u32(&value), number32);
-        let number16 = number.and_then(|n| u16::try_from(n).ok()).ok_or(Malformed);
-        prop_assert_eq!(parse_u16(&value), number16);
-        prop_assert_eq!(parse_bool(&value), number32.map(|n| n != 0));
     }
 
     /// An address is taken as it is printed, in either case.
