@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
-from frames import Pump, transfer  # noqa: E402
+from frames import Pump, drained, transfer  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from vif import CONNECTED, Vif  # noqa: E402
 
@@ -38,17 +38,6 @@ def test(report):
         pump.close()
         report.need(f"traffic flows after up, turn {turn}", flowing)
         wait_for(5, lambda: drained(vif.back))
-
-
-def drained(netdev):
-    """Nothing came within a tenth of a second: what had waited is through."""
-    with netdev.socket() as sock:
-        sock.settimeout(0.1)
-        try:
-            sock.recv(2048)
-            return False
-        except TimeoutError:
-            return True
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ frontend is not told (allow_rebind) and its traffic goes on, once the toolstack'
 script has run again."""
 import os
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
-from frames import Pump, transfer  # noqa: E402
+from frames import Pump, drained, transfer  # noqa: E402
 from netdev import run  # noqa: E402
 from report import DRIVER, Report, wait_for  # noqa: E402
 from vif import CONNECTED, Vif, bounded, write_file  # noqa: E402
@@ -32,20 +33,9 @@ def come_back(report, vif, how):
         pump.close()
         report.check(f"traffic {name} flows after the driver was {how}", flowing)
         if flowing:
-            wait_for(5, lambda t=target: quiet(t))
+            wait_for(5, lambda t=target: drained(t))
             why = transfer(source, target, [60, 1514] * 200)
             report.check(f"400 frames {name}, none lost, after the driver was {how}", not why, why)
-
-
-def quiet(netdev):
-    """Nothing came within a tenth of a second."""
-    with netdev.socket() as sock:
-        sock.settimeout(0.1)
-        try:
-            sock.recv(2048)
-            return False
-        except TimeoutError:
-            return True
 
 
 def with_traffic(vif, function, *arguments):
@@ -58,7 +48,6 @@ def with_traffic(vif, function, *arguments):
         done.append(True)
     for pump in pumps:
         vif.report.need("traffic flows", pump.run_until(20, 10))
-    import threading
     outcome = []
 
     def work():
