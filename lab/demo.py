@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """make demo: dom0 runs dom0/demo.sh, its report is shown as it comes."""
 
-from lab import cache, image, module, qemu, settings, setup, trouble
+from lab import cache, image, qemu, setup, trouble
 from lab.progress import LabError
 
 SILENCE = 180  # seconds
 
 
 def main():
-    ko = None
-    if settings.DRIVER == settings.MODULE:
-        build_root, tree, _ = setup.build()
-        ko = settings.CHECKOUT / module.KO
-    else:
-        build_root, tree = setup.prepare()
+    build_root, tree, ko = setup.driver()
     images = image.base(build_root, tree)
     run_dir = cache.runs("demo")
     image.dom0(run_dir, build_root, tree, images, "demo.sh", ko)

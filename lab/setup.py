@@ -19,3 +19,11 @@ def build():
     built.build()
     built.install_in_checkout()
     return build_root, tree, built
+
+
+def driver():
+    """What boots DRIVER: build root, kernel tree, and the module if DRIVER is ours."""
+    if settings.DRIVER != settings.MODULE:
+        return *prepare(), None
+    build_root, tree, _ = build()
+    return build_root, tree, settings.CHECKOUT / module.KO

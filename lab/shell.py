@@ -6,19 +6,14 @@ import select
 import subprocess
 import sys
 
-from lab import cache, image, module, qemu, settings, setup
+from lab import cache, image, qemu, setup
 from lab.progress import LabError
 
 
 def main():
     if not sys.stdin.isatty():
         raise LabError("make shell needs a terminal; make demo and make check do without")
-    ko = None
-    if settings.DRIVER == settings.MODULE:
-        build_root, tree, _ = setup.build()
-        ko = settings.CHECKOUT / module.KO
-    else:
-        build_root, tree = setup.prepare()
+    build_root, tree, ko = setup.driver()
     images = image.base(build_root, tree)
     run_dir = cache.runs("shell")
     size = os.get_terminal_size()
