@@ -6,6 +6,63 @@
 //! sysfs.
 
 use crate::bindings;
+use kernel::time::{
+    msecs_to_jiffies,
+    Jiffies, //
+};
+
+/// What a vif gets at most when nobody says otherwise. Queues.
+const QUEUES_DEFAULT_MAX: u32 = 8;
+
+/// What a vif gets at most whatever anybody says. Queues.
+const QUEUES_LIMIT: u32 = 256;
+
+/// Fills in the defaults that depend on the machine, so that sysfs shows them. To be called once,
+/// before the driver is registered.
+pub(crate) fn init() {
+    // SAFETY: The variable is valid; nobody but root, through sysfs, accesses it meanwhile.
+    unsafe {
+        let max_queues = &raw mut bindings::xnb_max_queues;
+        if max_queues.read_volatile() == 0 {
+            max_queues.write_volatile(queues_by_default());
+        }
+    };
+}
+
+/// One queue for each CPU, up to 8.
+fn queues_by_default() -> u32 {
+    // SAFETY: Only reads a counter.
+    unsafe { bindings::xnb_num_online_cpus() }.clamp(1, QUEUES_DEFAULT_MAX)
+}
+
+/// `max_queues`: how many queues a vif that is made now may have, 1 to 256.
+pub(crate) fn max_queues() -> u16 {
+    // SAFETY: The variable is valid; a change by root that races with this is seen or not.
+    let queues = match unsafe { (&raw const bindings::xnb_max_queues).read_volatile() } {
+        0 => queues_by_default(),
+        queues => queues.min(QUEUES_LIMIT),
+    };
+    // CAST: At most 256.
+    queues as u16
+}
+
+/// `rx_drain_timeout_msecs`: how long a packet may wait for a guest's buffers.
+pub(crate) fn rx_drain_timeout() -> Jiffies {
+    // SAFETY: The variable is valid, and constant once the module is loaded.
+    msecs_to_jiffies(unsafe { (&raw const bindings::xnb_rx_drain_timeout_msecs).read_volatile() })
+}
+
+/// `rx_stall_timeout_msecs`: how long a guest may owe buffers before it loses its carrier.
+pub(crate) fn rx_stall_timeout() -> Jiffies {
+    // SAFETY: The variable is valid, and constant once the module is loaded.
+    msecs_to_jiffies(unsafe { (&raw const bindings::xnb_rx_stall_timeout_msecs).read_volatile() })
+}
+
+/// `provides_xdp_headroom`: offer frontends room for XDP before each packet.
+pub(crate) fn provides_xdp_headroom() -> bool {
+    // SAFETY: The variable is valid; a change by root that races with this is seen or not.
+    unsafe { (&raw const bindings::xnb_provides_xdp_headroom).read_volatile() }
+}
 
 /// `separate_tx_rx_irq`: offer frontends one event channel for each direction.
 pub(crate) fn separate_tx_rx_irq() -> bool {

@@ -28,6 +28,7 @@ impl kernel::InPlaceModule for Module {
                 pr_err!("this machine does not run under Xen: boot it as dom0 or as a guest\n");
                 return Err(ENODEV);
             }
+            parameters::init();
             Ok(try_pin_init!(Self {
                 _driver <- kernel::driver::Registration::new(
                     <Self as kernel::ModuleMetadata>::NAME,

@@ -3,7 +3,9 @@
  * Kernel inlines and macros that Rust cannot call, as small as the kernel's
  * interfaces allow: what is decided is decided in Rust.
  */
+#include <linux/cpumask.h>
 #include <linux/etherdevice.h>
+#include <linux/hrtimer.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
@@ -137,24 +139,31 @@ bool xnb_netdev_tx_sent(struct net_device *dev, unsigned int queue, unsigned int
 				      netdev_xmit_more());
 }
 
-static int xnb_room(const struct sk_buff_head *pending, unsigned int limit)
+void xnb_netif_tx_stop_queue(struct net_device *dev, unsigned int queue)
 {
-	return (int)limit - (int)skb_queue_len_lockless(pending);
+	netif_tx_stop_queue(netdev_get_tx_queue(dev, queue));
 }
 
-bool xnb_txq_maybe_stop(struct net_device *dev, unsigned int queue,
-			struct sk_buff_head *pending, unsigned int limit)
+void xnb_netif_tx_start_queue(struct net_device *dev, unsigned int queue)
 {
-	return !netif_txq_maybe_stop(netdev_get_tx_queue(dev, queue),
-				     xnb_room(pending, limit), 1, 1);
+	netif_tx_start_queue(netdev_get_tx_queue(dev, queue));
 }
 
-void xnb_txq_completed(struct net_device *dev, unsigned int queue,
-		       unsigned int packets, unsigned int bytes,
-		       struct sk_buff_head *pending, unsigned int limit)
+/* Ends with a full barrier, before the caller looks for room. */
+void xnb_netdev_txq_completed_mb(struct net_device *dev, unsigned int queue,
+				 unsigned int packets, unsigned int bytes)
 {
-	netif_txq_completed_wake(netdev_get_tx_queue(dev, queue), packets, bytes,
-				 xnb_room(pending, limit), (int)limit / 2);
+	netdev_txq_completed_mb(netdev_get_tx_queue(dev, queue), packets, bytes);
+}
+
+bool xnb_netif_tx_queue_stopped(struct net_device *dev, unsigned int queue)
+{
+	return netif_tx_queue_stopped(netdev_get_tx_queue(dev, queue));
+}
+
+void xnb_netif_tx_wake_queue(struct net_device *dev, unsigned int queue)
+{
+	netif_tx_wake_queue(netdev_get_tx_queue(dev, queue));
 }
 
 void xnb_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
@@ -171,6 +180,11 @@ void xnb_netif_napi_del(struct napi_struct *napi)
 bool xnb_napi_schedule(struct napi_struct *napi)
 {
 	return napi_schedule(napi);
+}
+
+void xnb_hrtimer_start_ns(struct hrtimer *timer, u64 ns)
+{
+	hrtimer_start(timer, ns_to_ktime(ns), HRTIMER_MODE_REL);
 }
 
 void xnb_napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb)
@@ -256,6 +270,11 @@ u16 xnb_skb_queue_mapping(const struct sk_buff *skb)
 void xnb_skb_tx_timestamp(struct sk_buff *skb)
 {
 	skb_tx_timestamp(skb);
+}
+
+unsigned int xnb_num_online_cpus(void)
+{
+	return num_online_cpus();
 }
 
 void xnb_schedule_work(struct work_struct *work)

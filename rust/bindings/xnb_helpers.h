@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 struct gnttab_copy;
+struct hrtimer;
 struct ethtool_ops;
 struct module;
 struct napi_struct;
@@ -24,6 +25,10 @@ struct xenbus_driver;
 
 /* xnb_params.c */
 extern unsigned int xnb_fatal_skb_slots;
+extern unsigned int xnb_max_queues;
+extern bool xnb_provides_xdp_headroom;
+extern unsigned int xnb_rx_drain_timeout_msecs;
+extern unsigned int xnb_rx_stall_timeout_msecs;
 extern bool xnb_separate_tx_rx_irq;
 
 /* Xen */
@@ -48,15 +53,17 @@ void xnb_netif_tx_start_all_queues(struct net_device *dev);
 void xnb_netif_tx_wake_all_queues(struct net_device *dev);
 void xnb_netdev_tx_reset_queue(struct net_device *dev, unsigned int queue);
 bool xnb_netdev_tx_sent(struct net_device *dev, unsigned int queue, unsigned int bytes);
-bool xnb_txq_maybe_stop(struct net_device *dev, unsigned int queue,
-			struct sk_buff_head *pending, unsigned int limit);
-void xnb_txq_completed(struct net_device *dev, unsigned int queue,
-		       unsigned int packets, unsigned int bytes,
-		       struct sk_buff_head *pending, unsigned int limit);
+void xnb_netif_tx_stop_queue(struct net_device *dev, unsigned int queue);
+void xnb_netif_tx_start_queue(struct net_device *dev, unsigned int queue);
+void xnb_netdev_txq_completed_mb(struct net_device *dev, unsigned int queue,
+				 unsigned int packets, unsigned int bytes);
+bool xnb_netif_tx_queue_stopped(struct net_device *dev, unsigned int queue);
+void xnb_netif_tx_wake_queue(struct net_device *dev, unsigned int queue);
 void xnb_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
 			int (*poll)(struct napi_struct *napi, int budget));
 void xnb_netif_napi_del(struct napi_struct *napi);
 bool xnb_napi_schedule(struct napi_struct *napi);
+void xnb_hrtimer_start_ns(struct hrtimer *timer, u64 ns);
 void xnb_napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb);
 
 /* sk_buff */
@@ -73,7 +80,8 @@ u8 xnb_skb_ip_summed(const struct sk_buff *skb);
 u16 xnb_skb_queue_mapping(const struct sk_buff *skb);
 void xnb_skb_tx_timestamp(struct sk_buff *skb);
 
-/* work */
+/* CPUs and work */
+unsigned int xnb_num_online_cpus(void);
 void xnb_schedule_work(struct work_struct *work);
 
 #endif /* XNB_HELPERS_H */

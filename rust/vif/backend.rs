@@ -9,10 +9,7 @@ use super::{
         Frontend,
         Refusal, //
     },
-    interface::{
-        Interface,
-        QUEUES, //
-    },
+    interface::Interface,
 };
 use crate::{
     net::device::Registration,
@@ -210,13 +207,14 @@ impl Shared {
         let handle = handle(dev)?;
         check_mac(dev)?;
         let cutoff = cutoff::new(self.clone())?;
-        let netdev =
-            Interface::register(dev, dev.otherend_id(), handle, &cutoff).inspect_err(|err| {
+        let max_queues = parameters::max_queues();
+        let netdev = Interface::register(dev, dev.otherend_id(), handle, max_queues, &cutoff)
+            .inspect_err(|err| {
                 dev.report_error(*err, fmt!("making the network device failed"));
             })?;
         self.state.lock().netdev = Some(netdev);
 
-        offer(dev).inspect_err(|err| {
+        offer(dev, max_queues).inspect_err(|err| {
             dev.report_error(*err, fmt!("writing the backend's features failed"));
         })?;
 
@@ -261,7 +259,7 @@ impl Shared {
         let Some(netdev) = &state.netdev else {
             return Ok(());
         };
-        let frontend = Frontend::read(dev)?;
+        let frontend = Frontend::read(dev, netdev.handle().data().max_queues())?;
         state.connection = Some(Connection::open(dev, netdev.handle(), &frontend)?);
         state.own = xenbus_state::Backend::Connected;
         self.publish_connected(state);
@@ -350,7 +348,7 @@ fn check_mac(dev: &xenbus::Device<device::Core<'_>>) -> Result {
 }
 
 /// Writes what this backend can do, all of it or nothing.
-fn offer(dev: &xenbus::Device<device::Core<'_>>) -> Result {
+fn offer(dev: &xenbus::Device<device::Core<'_>>, max_queues: u16) -> Result {
     let dir = dev.nodename();
     let split = u32::from(parameters::separate_tx_rx_irq());
 
@@ -359,7 +357,7 @@ fn offer(dev: &xenbus::Device<device::Core<'_>>) -> Result {
             transaction.write(dir, key, fmt!("1"))?;
         }
         transaction.write(dir, c"feature-rx-flip", fmt!("0"))?;
-        transaction.write(dir, c"multi-queue-max-queues", fmt!("{QUEUES}"))?;
+        transaction.write(dir, c"multi-queue-max-queues", fmt!("{max_queues}"))?;
         transaction.write(dir, c"feature-split-event-channels", fmt!("{split}"))
     })
 }

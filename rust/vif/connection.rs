@@ -10,6 +10,7 @@ use super::{
     },
     frontend::{
         Frontend,
+        FrontendQueue,
         Ports,
         Refusal, //
     },
@@ -24,7 +25,10 @@ use crate::{
         rtnl, //
     },
     xen::{
-        event::Binding,
+        event::{
+            Binding,
+            Channel, //
+        },
         ring::Ring,
         xenbus, //
     },
@@ -42,14 +46,21 @@ use netif::{
 
 /// The event channels of one queue.
 struct Channels {
+    queue: Arc<Queue>,
     guest_tx: Binding<Doorbell>,
     /// When the frontend has one of its own for this direction.
     guest_rx: Option<Binding<Doorbell>>,
 }
 
+/// What the polls of one queue get of a connection.
+struct Links {
+    guest_tx: guest_tx::Link,
+    guest_rx: guest_rx::Link,
+}
+
 /// A connection. It must be ended by [`Connection::close`], not by dropping it.
 pub(super) struct Connection {
-    channels: Channels,
+    channels: KVec<Channels>,
 }
 
 impl Connection {
@@ -62,60 +73,91 @@ impl Connection {
         netdev: &Handle<Interface>,
         frontend: &Frontend,
     ) -> Result<Self, Refusal> {
-        let failed = |what, value| move |err| Refusal::Failed { what, value, err };
-        let queue = netdev.data().queue(0).ok_or(Refusal::Failed {
-            what: "using queue",
-            value: 0,
-            err: EINVAL,
-        })?;
+        let failed = |err| Refusal::Failed {
+            what: "connecting queues, of which the frontend has",
+            // CAST: At most as many as were offered.
+            value: frontend.queues.len() as u32,
+            err,
+        };
+        let count = frontend.queues.len();
+        let mut channels =
+            KVec::with_capacity(count, GFP_KERNEL).map_err(|err| failed(err.into()))?;
+        let mut links = KVec::with_capacity(count, GFP_KERNEL).map_err(|err| failed(err.into()))?;
 
-        let tx_gref = frontend.tx_ring_ref;
+        for (queue, keys) in netdev.data().queues().iter().zip(&frontend.queues) {
+            let (bound, link) = Self::set_up(dev, netdev, queue, keys, frontend)?;
+            channels
+                .push_within_capacity(bound)
+                .map_err(|_| failed(ENOMEM))?;
+            links
+                .push_within_capacity(link)
+                .map_err(|_| failed(ENOMEM))?;
+        }
+
+        let this = Self { channels };
+        match this.start(netdev, frontend, links) {
+            Ok(()) => Ok(this),
+            Err(err) => {
+                this.close(netdev);
+                Err(failed(err))
+            }
+        }
+    }
+
+    /// Maps the rings of one queue and binds its event channels.
+    fn set_up(
+        dev: &xenbus::Device<device::Bound>,
+        netdev: &Handle<Interface>,
+        queue: &Arc<Queue>,
+        keys: &FrontendQueue,
+        frontend: &Frontend,
+    ) -> Result<(Channels, Links), Refusal> {
+        let failed = |what, value| move |err| Refusal::Failed { what, value, err };
+
+        let tx_gref = keys.tx_ring_ref;
         let tx = Ring::map(dev, tx_gref).map_err(failed("mapping tx-ring-ref", tx_gref))?;
         let tx_indices =
             attach(&tx).map_err(failed("attaching to the indices of tx-ring-ref", tx_gref))?;
-        let rx_gref = frontend.rx_ring_ref;
+        let rx_gref = keys.rx_ring_ref;
         let rx = Ring::map(dev, rx_gref).map_err(failed("mapping rx-ring-ref", rx_gref))?;
         let rx_indices =
             attach(&rx).map_err(failed("attaching to the indices of rx-ring-ref", rx_gref))?;
 
-        let channels = Channels::bind(dev, queue, &netdev.name(), &frontend.ports)?;
-
+        let channels = Channels::bind(dev, queue, &netdev.name(), &keys.ports)?;
+        let index = queue.index();
+        let starting = failed("starting queue", index.into());
         let domid = dev.otherend_id();
-        let start = || -> Result {
-            let guest_tx = guest_tx::Link::new(tx, tx_indices, channels.guest_tx.channel(), domid)?;
-            let guest_rx = guest_rx::Link::new(
+        let links = Links {
+            guest_tx: guest_tx::Link::new(tx, tx_indices, channels.guest_tx(), domid)
+                .map_err(starting)?,
+            guest_rx: guest_rx::Link::new(
                 rx,
                 rx_indices,
-                channels
-                    .guest_rx
-                    .as_ref()
-                    .unwrap_or(&channels.guest_tx)
-                    .channel(),
+                channels.guest_rx(),
                 domid,
                 frontend.features.sg,
-            )?;
+            )
+            .map_err(starting)?,
+        };
+        Ok((channels, links))
+    }
 
-            let mut guard = rtnl::lock();
-            let rtnl = guard.token();
-            netdev.set_real_queues(1, rtnl)?;
+    /// Gives the polls their ends of the connection, and opens the device to the stack.
+    fn start(&self, netdev: &Handle<Interface>, frontend: &Frontend, links: KVec<Links>) -> Result {
+        let mut guard = rtnl::lock();
+        let rtnl = guard.token();
+        // CAST: At most as many as were offered.
+        netdev.set_real_queues(links.len() as u32, rtnl)?;
+        for (channels, links) in self.channels.iter().zip(links) {
+            let queue = &channels.queue;
             // As for `Worked::new()`: the binding's own event.
             queue.expect_event();
-            queue.guest_tx.state(rtnl)?.attach(guest_tx);
-            queue.guest_rx.state(rtnl)?.attach(guest_rx);
-            Interface::connect(netdev, &frontend.features, rtnl)
-        };
-
-        match start() {
-            Ok(()) => Ok(Self { channels }),
-            Err(err) => {
-                Self { channels }.close(netdev);
-                Err(Refusal::Failed {
-                    what: "starting queue",
-                    value: 0,
-                    err,
-                })
-            }
+            queue.guest_tx.state(rtnl)?.attach(links.guest_tx);
+            queue.guest_rx.state(rtnl)?.attach(links.guest_rx);
         }
+        // CAST: As above.
+        Interface::connect(netdev, &frontend.features, self.channels.len() as u16, rtnl);
+        Ok(())
     }
 
     /// Why the frontend is to be cut off, if a poll found it to lie. May sleep; takes the RTNL.
@@ -124,7 +166,7 @@ impl Connection {
         let rtnl = guard.token();
         let mut fault = None;
 
-        for queue in netdev.data().queues() {
+        for Channels { queue, .. } in &self.channels {
             queue.stop(rtnl);
             fault = fault
                 .or_else(|| queue.guest_tx.state(rtnl).ok()?.fault())
@@ -144,7 +186,7 @@ impl Connection {
             let mut guard = rtnl::lock();
             let rtnl = guard.token();
             Interface::disconnect(netdev, rtnl);
-            for queue in netdev.data().queues() {
+            for Channels { queue, .. } in &self.channels {
                 if let Ok(guest_tx) = queue.guest_tx.state(rtnl) {
                     guest_tx.detach();
                 }
@@ -165,14 +207,23 @@ fn attach<const WORDS: usize>(ring: &Ring<WORDS>) -> Result<BackRing> {
 }
 
 impl Channels {
+    fn guest_tx(&self) -> Arc<Channel<Doorbell>> {
+        self.guest_tx.channel()
+    }
+
+    fn guest_rx(&self) -> Arc<Channel<Doorbell>> {
+        self.guest_rx.as_ref().unwrap_or(&self.guest_tx).channel()
+    }
+
     fn bind(
         dev: &xenbus::Device<device::Bound>,
         queue: &Arc<Queue>,
         name: &str,
         ports: &Ports,
     ) -> Result<Self, Refusal> {
+        let index = queue.index();
         let bind = |what: &'static str, port: u32, suffix: &str, serves| {
-            let bound = CString::try_from_fmt(fmt!("{name}-q0{suffix}")).and_then(|name| {
+            let bound = CString::try_from_fmt(fmt!("{name}-q{index}{suffix}")).and_then(|name| {
                 Binding::new(dev, port, name, Doorbell::new(queue.clone(), serves))
             });
             bound.map_err(|err| Refusal::Failed {
@@ -184,10 +235,12 @@ impl Channels {
 
         match *ports {
             Ports::Common(port) => Ok(Self {
+                queue: queue.clone(),
                 guest_tx: bind("binding event-channel", port, "", Serves::Both)?,
                 guest_rx: None,
             }),
             Ports::Split { guest_tx, guest_rx } => Ok(Self {
+                queue: queue.clone(),
                 guest_tx: bind("binding event-channel-tx", guest_tx, "-tx", Serves::GuestTx)?,
                 guest_rx: Some(bind(
                     "binding event-channel-rx",

@@ -50,9 +50,6 @@ use netif::{
 /// takes its own address from it.
 const ADDRESS: [u8; 6] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];
 
-/// Queues of a vif in each direction.
-pub(super) const QUEUES: u16 = 1;
-
 /// What a frontend could take if it could take everything that this driver has.
 const FEATURES: [Features; 3] = [
     Features::SCATTER_GATHER,
@@ -63,7 +60,8 @@ const FEATURES: [Features; 3] = [
 /// The private data of the network device.
 pub(super) struct Interface {
     queues: KVec<Arc<Queue>>,
-    connected: Atomic<bool>,
+    /// How many of the queues are connected; 0 when no frontend is.
+    connected: Atomic<u32>,
     // What the frontend can take. Written under the RTNL.
     scatter_gather: Atomic<bool>,
     ipv4_checksum: Atomic<bool>,
@@ -76,6 +74,7 @@ impl Interface {
         parent: &xenbus::Device<device::Bound>,
         domid: DomId,
         handle: u32,
+        max_queues: u16,
         cutoff: &Arc<CutOff>,
     ) -> Result<Registration<Self>> {
         let name = CString::try_from_fmt(fmt!("vif{domid}.{handle}"))?;
@@ -83,21 +82,22 @@ impl Interface {
         let description = Description {
             parent: parent.as_ref(),
             name: &name,
-            queues: QUEUES.into(),
+            queues: max_queues.into(),
             address: ADDRESS,
             features: sg | ipv4 | ipv6,
             mtu_range: (mtu::MIN, mtu::MAX),
         };
 
         Registration::new(&description, |unfinished| {
-            let mut queues = KVec::with_capacity(QUEUES.into(), GFP_KERNEL)?;
-            for index in 0..QUEUES {
+            let mut queues = KVec::with_capacity(max_queues.into(), GFP_KERNEL)?;
+            for index in 0..max_queues {
                 let queue = Queue::new(unfinished, index, cutoff.clone());
-                queues.push(Arc::pin_init(queue, GFP_KERNEL)?, GFP_KERNEL)?;
+                let queue = Arc::pin_init(queue, GFP_KERNEL)?;
+                queues.push_within_capacity(queue).map_err(|_| ENOMEM)?;
             }
             Ok(Self {
                 queues,
-                connected: Atomic::new(false),
+                connected: Atomic::new(0),
                 scatter_gather: Atomic::new(false),
                 ipv4_checksum: Atomic::new(false),
                 ipv6_checksum: Atomic::new(false),
@@ -111,18 +111,31 @@ impl Interface {
         self.queues.get(usize::from(index))
     }
 
+    /// How many queues there are.
+    pub(super) fn max_queues(&self) -> u16 {
+        // CAST: `register()` made a 16-bit number of them.
+        self.queues.len() as u16
+    }
+
     /// All queues.
     pub(super) fn queues(&self) -> &[Arc<Queue>] {
         &self.queues
     }
 
-    /// Takes over what a frontend can do, and opens the device to the stack. Its queues have been
-    /// attached to the frontend.
+    /// The queues that a frontend is connected to. Stable under the RTNL.
+    fn connected_queues(&self) -> &[Arc<Queue>] {
+        let count = self.connected.load(Relaxed) as usize;
+        self.queues.get(..count).unwrap_or(&[])
+    }
+
+    /// Takes over what a frontend can do, and opens the device to the stack. Its first `count`
+    /// queues have been attached to the frontend.
     pub(super) fn connect(
         device: &Handle<Self>,
         features: &keys::Features,
+        count: u16,
         rtnl: &mut Rtnl,
-    ) -> Result {
+    ) {
         let this = device.data();
         this.set_features(features);
         let max_mtu = mtu::max(features.sg);
@@ -132,23 +145,22 @@ impl Interface {
         }
         device.update_features(rtnl);
 
+        // ORDERING: Whoever sees this sees the frontend's features.
+        this.connected.store(count.into(), Release);
+        device.wake_all_queues(rtnl);
+        device.set_carrier(true);
         if device.is_running(rtnl) {
-            for queue in this.queues() {
+            for queue in this.connected_queues() {
                 queue.start(rtnl);
             }
         }
-        // ORDERING: Whoever sees this sees the frontend's features.
-        this.connected.store(true, Release);
-        device.wake_all_queues(rtnl);
-        device.set_carrier(true);
-        Ok(())
     }
 
     /// Closes the device to the stack. When this returns, no poll runs and nobody sends; what was
     /// waiting for the guest is dropped. May sleep.
     pub(super) fn disconnect(device: &Handle<Self>, rtnl: &mut Rtnl) {
         let this = device.data();
-        this.connected.store(false, Relaxed);
+        this.connected.store(0, Relaxed);
         device.set_carrier(false);
         // Waits for those that saw `connected` still set.
         device.stop_all_queues(rtnl);
@@ -170,11 +182,8 @@ impl Operations for Interface {
     const DRIVER: &'static CStr = c"xen_netback_rs";
 
     fn open(device: &Handle<Self>, rtnl: &mut Rtnl) -> Result {
-        let this = device.data();
-        if this.connected.load(Relaxed) {
-            for queue in this.queues() {
-                queue.start(rtnl);
-            }
+        for queue in device.data().connected_queues() {
+            queue.start(rtnl);
         }
         device.start_all_queues(rtnl);
         Ok(())
@@ -194,7 +203,7 @@ impl Operations for Interface {
         let Some(queue) = this.queue(skb.queue_mapping()) else {
             return skb.drop_with(DropReason::NotReady);
         };
-        if !this.connected.load(Acquire) {
+        if u32::from(skb.queue_mapping()) >= this.connected.load(Acquire) {
             queue.counters.pending.not_connected.add(1);
             return skb.drop_with(DropReason::NotReady);
         }
@@ -222,7 +231,7 @@ impl Operations for Interface {
 
     fn max_mtu(&self) -> u32 {
         // Before a frontend is there, the device may be prepared for any; connecting clamps.
-        mtu::max(!self.connected.load(Relaxed) || self.scatter_gather.load(Relaxed))
+        mtu::max(self.connected.load(Relaxed) == 0 || self.scatter_gather.load(Relaxed))
     }
 
     fn fix_features(&self, wanted: Features) -> Features {
@@ -241,7 +250,8 @@ impl Operations for Interface {
     }
 
     fn for_each_counter(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64)) {
-        for (index, queue) in (0..QUEUES).zip(self.queues()) {
+        for queue in self.queues() {
+            let index = queue.index();
             queue
                 .counters
                 .for_each(&mut |name, value| f(fmt!("q{index}_{name}"), value));

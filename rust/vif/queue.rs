@@ -95,6 +95,12 @@ impl Queue {
         self.pending.pop()
     }
 
+    /// The queue's number.
+    #[inline]
+    pub(super) fn index(&self) -> u16 {
+        self.index
+    }
+
     /// Tells the stack what the guest got, or what was dropped on the way.
     #[inline]
     pub(super) fn completed(&self, device: &Handle<Interface>, packets: u32, bytes: u32) {
