@@ -9,6 +9,7 @@ pub(crate) mod counter;
 pub(crate) mod deferred;
 pub(crate) mod device;
 pub(crate) mod ethtool;
+pub(crate) mod jiffies;
 pub(crate) mod napi;
 pub(crate) mod rtnl;
 pub(crate) mod skb;

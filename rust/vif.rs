@@ -10,6 +10,7 @@
 //!     queue        one queue of it, for as long as the device lives
 //!       guest_tx     its poll for what the guest sends
 //!       guest_rx     its poll for what is sent to the guest
+//!         patience     how long packets wait for a guest that owes buffers
 //!   doorbell     an event channel: which poll an event is for, and when it is acknowledged
 //! ```
 //!
@@ -30,6 +31,7 @@ mod frontend;
 mod guest_rx;
 mod guest_tx;
 mod interface;
+mod patience;
 mod queue;
 
 pub(crate) use backend::Backend;

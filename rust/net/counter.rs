@@ -19,7 +19,12 @@ impl Counter {
     /// Adds `n`. Only the counter's writer may call this.
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        let value = self.get().wrapping_add(n);
+        self.set(self.get().wrapping_add(n));
+    }
+
+    /// Makes the counter `value`. Only the counter's writer may call this.
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
         // SAFETY: The pointer is valid; see the `Sync` implementation for races.
         unsafe { self.0.get().write_volatile(value) };
     }

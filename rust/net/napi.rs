@@ -48,6 +48,7 @@ pub(crate) trait Poll: Send + Sized + 'static {
 /// # Invariants
 ///
 /// - `napi` has been added to a device that outlives this object, with `Self::poll_callback`.
+/// - `timer` is initialised with `Self::timer_callback`, and does not run while NAPI is disabled.
 /// - `enabled` is only accessed under the RTNL, and tells whether NAPI is enabled.
 /// - `state` is accessed by the poll only while NAPI is enabled, and by others only while it is
 ///   not, under the RTNL.
@@ -57,6 +58,8 @@ pub(crate) struct Napi<P: Poll> {
     // First, so that a pointer to it is a pointer to the whole.
     #[pin]
     napi: Opaque<bindings::napi_struct>,
+    #[pin]
+    timer: Opaque<bindings::hrtimer>,
     enabled: UnsafeCell<bool>,
     state: UnsafeCell<P>,
 }
@@ -73,6 +76,18 @@ impl<P: Poll> Napi<P> {
         pin_init!(Self {
             enabled: UnsafeCell::new(false),
             state: UnsafeCell::new(state),
+            timer <- Opaque::ffi_init(|slot: *mut bindings::hrtimer| {
+                // SAFETY: `slot` is valid for writing and pinned.
+                unsafe {
+                    bindings::hrtimer_setup(
+                        slot,
+                        Some(Self::timer_callback),
+                        // CAST: A small constant.
+                        bindings::CLOCK_MONOTONIC as bindings::clockid_t,
+                        bindings::hrtimer_mode_HRTIMER_MODE_REL,
+                    );
+                };
+            }),
             // INVARIANT: The device outlives what its private data hold, by the invariants of
             // `Handle`.
             napi <- Opaque::ffi_init(move |slot: *mut bindings::napi_struct| {
@@ -108,6 +123,10 @@ impl<P: Poll> Napi<P> {
         if unsafe { enabled.read() } {
             // SAFETY: By the type invariants, `napi` has been added; it is enabled.
             unsafe { bindings::napi_disable(self.napi.get()) };
+            // Only polls start the timer.
+            //
+            // SAFETY: By the type invariants, `timer` is initialised.
+            unsafe { bindings::hrtimer_cancel(self.timer.get()) };
             // SAFETY: The RTNL guards `enabled`.
             unsafe { enabled.write(false) };
         }
@@ -127,6 +146,17 @@ impl<P: Poll> Napi<P> {
         // SAFETY: By the type invariants, nobody else accesses the state: polls do not run, and
         // the RTNL, of which `rtnl` is the only token, stays with the caller for `'a`.
         Ok(unsafe { &mut *self.state.get() })
+    }
+
+    extern "C" fn timer_callback(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
+        // SAFETY: `timer` is a field of a pinned `Self`, which is alive as long as the timer runs.
+        let this = unsafe {
+            &*timer
+                .byte_sub(core::mem::offset_of!(Self, timer))
+                .cast::<Self>()
+        };
+        this.schedule();
+        bindings::hrtimer_restart::HRTIMER_NORESTART
     }
 
     extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {
@@ -171,6 +201,8 @@ impl<P: Poll> PinnedDrop for Napi<P> {
             // SAFETY: By the type invariants, `napi` has been added; it is enabled.
             unsafe { bindings::napi_disable(self.napi.get()) };
         }
+        // SAFETY: By the type invariants, `timer` is initialised; no poll starts it any more.
+        unsafe { bindings::hrtimer_cancel(self.timer.get()) };
         // SAFETY: By the type invariants, `napi` has been added, and its device is still there.
         unsafe { bindings::xnb_netif_napi_del(self.napi.get()) };
     }
@@ -197,6 +229,15 @@ impl<P: Poll> Context<'_, P> {
 
     pub(super) fn as_raw(&self) -> *mut bindings::napi_struct {
         self.napi
+    }
+
+    /// Has the queue polled again after `delay` (ns), if nothing else does earlier. A later call
+    /// takes the place of an earlier one.
+    pub(crate) fn schedule_after(&self, delay: u64) {
+        // SAFETY: By the type invariant, `napi` is the first field of a `Napi<P>`.
+        let timer = unsafe { (*self.napi.cast::<Napi<P>>()).timer.get() };
+        // SAFETY: By the invariants of `Napi`, the timer is initialised; NAPI is enabled.
+        unsafe { bindings::xnb_hrtimer_start_ns(timer, delay) };
     }
 
     /// Hands a received packet to the stack, which may join it with others (GRO).

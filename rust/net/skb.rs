@@ -12,13 +12,17 @@ pub(crate) use receive::ReceiveBuffer;
 
 use crate::{
     bindings,
-    net::napi,
+    net::{
+        jiffies::Tick,
+        napi, //
+    },
     xen::grant, //
 };
 use core::{
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
+use kernel::time::Jiffies;
 use netif::tx_chain::Checksum;
 
 /// Why a packet is dropped, as `dropwatch` and `drop_monitor` show it.
@@ -32,6 +36,8 @@ pub(crate) enum DropReason {
     TooBig,
     /// There is no memory for it.
     NoMemory,
+    /// The frontend did not post buffers for it in time.
+    Expired,
     /// The frontend's pages could not be copied from or to.
     Fault,
 }
@@ -42,6 +48,7 @@ impl DropReason {
             Self::BadHeaders => bindings::skb_drop_reason_SKB_DROP_REASON_SKB_CSUM,
             Self::NotReady => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
             Self::TooBig => bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
+            Self::Expired => bindings::skb_drop_reason_SKB_DROP_REASON_FULL_RING,
             Self::NoMemory => bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM,
             Self::Fault => bindings::skb_drop_reason_SKB_DROP_REASON_SKB_UCOPY_FAULT,
         }
@@ -110,6 +117,36 @@ impl SkBuff {
     pub(crate) fn transmit_timestamp(&mut self) {
         // SAFETY: By the type invariant; the packet has not been handed on.
         unsafe { bindings::xnb_skb_tx_timestamp(self.raw.as_ptr()) };
+    }
+
+    /// Memory that the packet ties up, all of its buffers included. Bytes.
+    #[inline]
+    pub(crate) fn truesize(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.raw.as_ptr()).truesize }
+    }
+
+    /// Notes in the packet that it is being queued now.
+    #[inline]
+    pub(crate) fn set_queued(&mut self) {
+        // SAFETY: By the type invariant; the control buffer belongs to whoever has the packet, is
+        // aligned to 8 bytes and has room for 48.
+        unsafe {
+            (&raw mut (*self.raw.as_ptr()).cb)
+                .cast::<Jiffies>()
+                .write(Tick::now().into_raw());
+        };
+    }
+
+    /// When the packet was queued, as [`SkBuff::set_queued`] noted.
+    #[inline]
+    pub(crate) fn queued(&self) -> Tick {
+        // SAFETY: As in `set_queued()`; any bytes are a number.
+        Tick::from_raw(unsafe {
+            (&raw const (*self.raw.as_ptr()).cb)
+                .cast::<Jiffies>()
+                .read()
+        })
     }
 
     /// Frees the packet as lost. Any context.

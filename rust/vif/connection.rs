@@ -135,7 +135,7 @@ impl Connection {
                 rx_indices,
                 channels.guest_rx(),
                 domid,
-                frontend.features.sg,
+                &frontend.features,
             )
             .map_err(starting)?,
         };

@@ -40,6 +40,10 @@ pub(super) struct GuestRx {
     pub(super) copy_failed: Counter,
     /// Packets dropped as the guest does not take packets of their size.
     pub(super) too_long: Counter,
+    /// Packets dropped as the guest did not post the buffers for them in time.
+    pub(super) expired: Counter,
+    /// How often the guest owed buffers for so long that it lost its carrier.
+    pub(super) stalls: Counter,
 }
 
 /// Counters of whoever has packets for the guest.
@@ -94,6 +98,8 @@ impl Counters {
             self.guest_rx.copy_failed.get(),
         );
         f(fmt!("guest_rx_too_long"), self.guest_rx.too_long.get());
+        f(fmt!("guest_rx_expired"), self.guest_rx.expired.get());
+        f(fmt!("guest_rx_stalls"), self.guest_rx.stalls.get());
         f(
             fmt!("guest_rx_not_connected"),
             self.pending.not_connected.get(),

@@ -12,10 +12,15 @@ use super::{
         Worked, //
     },
     interface::Interface,
+    patience::{
+        Debt,
+        Patience, //
+    },
     queue::Queue, //
 };
 use crate::{
     net::{
+        jiffies::Tick,
         napi::{
             Context,
             Poll,
@@ -43,6 +48,7 @@ use kernel::{
 use netif::{
     eoi::Direction,
     fault::Fault,
+    keys,
     ring::BackRing,
     rx_plan::{
         self,
@@ -85,8 +91,11 @@ pub(super) struct Link {
     batch: Batch<(SkBuff, InFlight)>,
     scatter_gather: bool,
     worked: Worked,
+    patience: Patience,
     /// Taken off the queue, and waiting for buffers.
     next: Option<SkBuff>,
+    /// What the guest owes.
+    debt: Option<Debt>,
 }
 
 impl Link {
@@ -96,16 +105,18 @@ impl Link {
         indices: BackRing,
         channel: Arc<Channel<Doorbell>>,
         domid: DomId,
-        scatter_gather: bool,
+        features: &keys::Features,
     ) -> Result<Self> {
         Ok(Self {
             ring,
             indices,
             channel,
             batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
-            scatter_gather,
+            scatter_gather: features.sg,
             worked: Worked::new(),
+            patience: Patience::with(features),
             next: None,
+            debt: None,
         })
     }
 }
@@ -206,38 +217,45 @@ impl Link {
         if completed.packets > 0 {
             queue.completed(napi.device(), completed.packets, completed.bytes);
         }
-        let (sent, starved) = outcome?;
+        let sent = outcome?;
         self.worked.add(sent);
 
         if sent >= budget {
             return Ok(Polled::Again);
         }
-        if let Some(wanted) = starved {
+        if let Some(wanted) = self.debt.as_ref().map(Debt::wanted) {
             // Said before asking, so that the event finds it.
             queue.want_buffers();
             self.ring.set_req_event(self.indices.req_event_for(wanted));
             if self.indices.unconsumed(self.ring.req_prod())? >= wanted {
                 return Ok(Polled::Again);
             }
+            self.wait(napi, queue);
         }
         self.worked.finish(&self.channel, Direction::GuestRx);
         Ok(Polled::Done(sent))
     }
 
-    /// Returns the number of packets taken off the queue and, when there were too few buffers for
-    /// the next one, how many it needs.
+    /// Returns the number of packets taken off the queue. When there were too few buffers for the
+    /// next one, the guest is in debt afterwards.
     fn send(
         &mut self,
         napi: &Context<'_, GuestRx>,
         queue: &Queue,
         budget: u32,
         completed: &mut Completed,
-    ) -> Result<(u32, Option<u32>), Fault> {
+    ) -> Result<u32, Fault> {
         let counters = &queue.counters.guest_rx;
         let mut available = self.indices.unconsumed(self.ring.req_prod())?;
         let mut sent: u32 = 0;
-        let mut starved = None;
 
+        if self
+            .debt
+            .as_ref()
+            .is_some_and(|debt| available >= debt.wanted())
+        {
+            self.forgive(napi);
+        }
         while sent < budget {
             let Some(skb) = self.next.take().or_else(|| queue.next_pending()) else {
                 break;
@@ -251,9 +269,22 @@ impl Link {
                 continue;
             };
             if slots > available {
-                starved = Some(slots);
+                let now = Tick::now();
+                self.debt
+                    .get_or_insert_with(|| Debt::new(slots, now))
+                    .want(slots);
+                if self.patience.is_over(skb.queued(), now) {
+                    counters.expired.add(1);
+                    completed.add(len);
+                    skb.drop_with(DropReason::Expired);
+                    sent = sent.wrapping_add(1);
+                    continue;
+                }
                 self.next = Some(skb);
                 break;
+            }
+            if self.debt.is_some() {
+                self.forgive(napi);
             }
             if !self.batch.has_room(MAX_COPIES) {
                 self.flush(napi, counters, completed)?;
@@ -263,11 +294,35 @@ impl Link {
             sent = sent.wrapping_add(1);
         }
 
-        if starved.is_none() {
+        if self.debt.is_none() {
             queue.have_buffers();
         }
         self.flush(napi, counters, completed)?;
-        Ok((sent, starved))
+        Ok(sent)
+    }
+
+    /// The guest has paid its debt.
+    fn forgive(&mut self, napi: &Context<'_, GuestRx>) {
+        if self.debt.take().is_some_and(|debt| debt.is_stalled()) {
+            Interface::queue_ready(napi.device());
+        }
+    }
+
+    /// The guest is in debt: has the ring looked at again in time, and the queue stalled if it has
+    /// been for too long.
+    fn wait(&mut self, napi: &Context<'_, GuestRx>, queue: &Queue) {
+        let Some(debt) = &mut self.debt else {
+            return;
+        };
+        let now = Tick::now();
+        if debt.stalls(&self.patience, now) {
+            queue.counters.guest_rx.stalls.add(1);
+            Interface::queue_stalled(napi.device());
+        }
+        let queued = self.next.as_ref().map(SkBuff::queued);
+        if let Some(delay) = debt.look_again(&self.patience, queued, now) {
+            napi.schedule_after(delay);
+        }
     }
 
     /// Lays a packet out on the next `slots` buffers, and adds its copies to the batch.

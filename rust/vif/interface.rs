@@ -62,6 +62,8 @@ pub(super) struct Interface {
     queues: KVec<Arc<Queue>>,
     /// How many of the queues are connected; 0 when no frontend is.
     connected: Atomic<u32>,
+    /// How many of these wait for buffers that their guest has owed for too long.
+    stalled: Atomic<u32>,
     // What the frontend can take. Written under the RTNL.
     scatter_gather: Atomic<bool>,
     ipv4_checksum: Atomic<bool>,
@@ -98,6 +100,7 @@ impl Interface {
             Ok(Self {
                 queues,
                 connected: Atomic::new(0),
+                stalled: Atomic::new(0),
                 scatter_gather: Atomic::new(false),
                 ipv4_checksum: Atomic::new(false),
                 ipv6_checksum: Atomic::new(false),
@@ -148,6 +151,7 @@ impl Interface {
         // ORDERING: Whoever sees this sees the frontend's features.
         this.connected.store(count.into(), Release);
         device.wake_all_queues(rtnl);
+        // Before the polls, which may find that the guest owes buffers.
         device.set_carrier(true);
         if device.is_running(rtnl) {
             for queue in this.connected_queues() {
@@ -167,6 +171,29 @@ impl Interface {
         for queue in this.queues() {
             queue.stop(rtnl);
             queue.purge(device, rtnl);
+        }
+        // The polls of this connection are over.
+        this.stalled.store(0, Relaxed);
+        device.set_carrier(false);
+    }
+
+    /// The guest owes buffers to one more queue: nothing gets through to it any more. Only called by
+    /// the poll of a connected queue.
+    pub(super) fn queue_stalled(device: &Handle<Self>) {
+        if device.data().stalled.fetch_add(1, Relaxed) == 0 {
+            device.set_carrier(false);
+        }
+    }
+
+    /// The guest posted the buffers that it owed to one queue. Only called by the poll of a
+    /// connected queue.
+    pub(super) fn queue_ready(device: &Handle<Self>) {
+        if device.data().stalled.fetch_sub(1, Relaxed) == 1 {
+            device.set_carrier(true);
+            // Another queue may have stalled between these two.
+            if device.data().stalled.load(Relaxed) > 0 {
+                device.set_carrier(false);
+            }
         }
     }
 
@@ -223,6 +250,7 @@ impl Operations for Interface {
             add(&mut sum.tx_bytes, counters.guest_rx.bytes.get());
             add(&mut sum.tx_errors, counters.guest_rx.copy_failed.get());
             add(&mut sum.tx_dropped, counters.guest_rx.too_long.get());
+            add(&mut sum.tx_dropped, counters.guest_rx.expired.get());
             add(&mut sum.tx_dropped, counters.pending.not_connected.get());
             add(&mut sum.tx_dropped, counters.disconnected.get());
         }

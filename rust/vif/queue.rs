@@ -11,6 +11,7 @@ use super::{
     interface::Interface, //
 };
 use crate::net::{
+    counter::Counter,
     device::{
         Handle,
         Unfinished, //
@@ -38,6 +39,10 @@ use kernel::{
 /// earlier, this bounds the memory that a guest which posts no buffers can tie up. Packets.
 const PENDING_MAX: u32 = 256;
 
+/// How much memory these may tie up, packet buffers included; the one that exceeds it is still
+/// queued. Bytes.
+const PENDING_TRUESIZE_MAX: u64 = 1 << 20;
+
 /// One queue of a vif.
 #[pin_data]
 pub(super) struct Queue {
@@ -50,6 +55,10 @@ pub(super) struct Queue {
     pub(super) guest_rx: Napi<GuestRx>,
     #[pin]
     pending: SkbQueue,
+    /// The `truesize` of all packets that were ever queued, and of those that were taken off again:
+    /// each is written by one side only.
+    queued: Counter,
+    dequeued: Counter,
     wants_buffers: Atomic<bool>,
     event_due: Atomic<bool>,
     /// What the queue counts.
@@ -69,6 +78,8 @@ impl Queue {
             guest_tx <- Napi::new(device, GuestTx::new(index)),
             guest_rx <- Napi::new(device, GuestRx::new(index)),
             pending <- SkbQueue::new(),
+            queued: Counter::default(),
+            dequeued: Counter::default(),
             wants_buffers: Atomic::new(false),
             event_due: Atomic::new(false),
             counters: Counters::default(),
@@ -80,10 +91,14 @@ impl Queue {
     /// Queues a packet for the guest. Softirq context, under the transmit queue's lock.
     pub(super) fn transmit(&self, device: &Handle<Interface>, mut skb: SkBuff) {
         skb.transmit_timestamp();
+        skb.set_queued();
 
         let start = device.transmit_queued(self.index, skb.len());
+        self.queued.add(skb.truesize().into());
         self.pending.push(skb);
-        let stopped = device.stop_when_full(self.index, &self.pending, PENDING_MAX);
+        let stopped = device.stop_when_full(self.index, || {
+            self.has_below(PENDING_MAX, PENDING_TRUESIZE_MAX)
+        });
         if start || stopped {
             self.guest_rx.schedule();
         }
@@ -92,7 +107,16 @@ impl Queue {
     /// The next packet for the guest. Only its poll takes them.
     #[inline]
     pub(super) fn next_pending(&self) -> Option<SkBuff> {
-        self.pending.pop()
+        let skb = self.pending.pop()?;
+        self.dequeued.add(skb.truesize().into());
+        Some(skb)
+    }
+
+    /// Do fewer packets wait for the guest, and tie up less memory (bytes), than this?
+    #[inline]
+    fn has_below(&self, packets: u32, truesize: u64) -> bool {
+        self.pending.len() < packets
+            && self.queued.get().wrapping_sub(self.dequeued.get()) < truesize
     }
 
     /// The queue's number.
@@ -104,7 +128,9 @@ impl Queue {
     /// Tells the stack what the guest got, or what was dropped on the way.
     #[inline]
     pub(super) fn completed(&self, device: &Handle<Interface>, packets: u32, bytes: u32) {
-        device.transmit_completed(self.index, packets, bytes, &self.pending, PENDING_MAX);
+        device.transmit_completed(self.index, packets, bytes, || {
+            self.has_below(PENDING_MAX / 2, PENDING_TRUESIZE_MAX / 2)
+        });
     }
 
     /// The poll of guest Rx waits for buffers.
@@ -162,6 +188,8 @@ impl Queue {
         };
         let dropped = self.pending.purge(DropReason::NotReady);
         self.counters.disconnected.add(dropped.wrapping_add(next));
+        // None is queued any more.
+        self.dequeued.set(self.queued.get());
         self.wants_buffers.store(false, Relaxed);
         device.forget_queued(self.index, rtnl);
     }

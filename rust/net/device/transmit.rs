@@ -8,11 +8,9 @@ use super::{
 };
 use crate::{
     bindings,
-    net::{
-        rtnl::Rtnl,
-        skb::SkbQueue, //
-    },
+    net::rtnl::Rtnl, //
 };
+use kernel::sync::barrier;
 
 impl<T: Operations> Handle<T> {
     /// Does the device have this queue?
@@ -35,44 +33,49 @@ impl<T: Operations> Handle<T> {
         unsafe { bindings::xnb_netdev_tx_sent(self.as_raw(), queue.into(), bytes) }
     }
 
-    /// Stops the queue when `limit` packets are pending, and says whether it did. To be called
-    /// after a packet was queued.
+    /// Stops the queue when `has_room` says no, and says whether it did. To be called after a packet
+    /// was queued, by whoever sends.
     #[inline]
-    pub(crate) fn stop_when_full(&self, queue: u16, pending: &SkbQueue, limit: u32) -> bool {
-        if !self.has_queue(queue) {
+    pub(crate) fn stop_when_full(&self, queue: u16, has_room: impl Fn() -> bool) -> bool {
+        if has_room() || !self.has_queue(queue) {
             return false;
         }
         // SAFETY: By the type invariant, and there is such a queue.
-        unsafe {
-            bindings::xnb_txq_maybe_stop(self.as_raw(), queue.into(), pending.as_raw(), limit)
+        unsafe { bindings::xnb_netif_tx_stop_queue(self.as_raw(), queue.into()) };
+        // ORDERING: Pairs with the barrier in `transmit_completed()`: either it sees the queue
+        // stopped, or we see the room that it made.
+        barrier::mb(barrier::Full);
+        if has_room() {
+            // SAFETY: As above. Nobody else stops or starts it: the caller holds its lock.
+            unsafe { bindings::xnb_netif_tx_start_queue(self.as_raw(), queue.into()) };
+            return false;
         }
+        true
     }
 
     /// Tells the byte queue limits what was completed of what was queued, and wakes the queue when
-    /// fewer than half of `limit` packets are pending.
+    /// `has_room` says that there is enough room again.
     #[inline]
     pub(crate) fn transmit_completed(
         &self,
         queue: u16,
         packets: u32,
         bytes: u32,
-        pending: &SkbQueue,
-        limit: u32,
+        has_room: impl Fn() -> bool,
     ) {
         if !self.has_queue(queue) {
             return;
         }
+        let (raw, index) = (self.as_raw(), queue.into());
+        // ORDERING: Ends with a full barrier, for which see `stop_when_full()`.
+        //
         // SAFETY: By the type invariant, and there is such a queue.
-        unsafe {
-            bindings::xnb_txq_completed(
-                self.as_raw(),
-                queue.into(),
-                packets,
-                bytes,
-                pending.as_raw(),
-                limit,
-            );
-        };
+        unsafe { bindings::xnb_netdev_txq_completed_mb(raw, index, packets, bytes) };
+        // SAFETY: As above.
+        if has_room() && unsafe { bindings::xnb_netif_tx_queue_stopped(raw, index) } {
+            // SAFETY: As above.
+            unsafe { bindings::xnb_netif_tx_wake_queue(raw, index) };
+        }
     }
 
     /// Stops all queues and waits until nobody is sending. May sleep.

@@ -40,8 +40,11 @@ impl SkbQueue {
         })
     }
 
-    pub(in super::super) fn as_raw(&self) -> *mut bindings::sk_buff_head {
-        self.list.get()
+    /// How many packets are in the list, as of a moment ago.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: The list is initialised; whoever has its lock may change the number meanwhile.
+        unsafe { (&raw const (*self.list.get()).qlen).read_volatile() }
     }
 
     /// Appends a packet, which must not be shared with other users (`IFF_TX_SKB_SHARING` is off).

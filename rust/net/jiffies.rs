@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Points in time as coarse and as cheap as the kernel has them.
+//!
+//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+
+use crate::bindings;
+use kernel::time::Jiffies;
+
+/// A point in time, in ticks of 1 to 10 ms each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tick(Jiffies);
+
+impl Tick {
+    /// Now. Any context.
+    #[inline]
+    pub(crate) fn now() -> Self {
+        // SAFETY: The variable is valid, and changes while it is read.
+        Self(unsafe { (&raw const bindings::jiffies).read_volatile() })
+    }
+
+    pub(super) const fn from_raw(raw: Jiffies) -> Self {
+        Self(raw)
+    }
+
+    pub(super) const fn into_raw(self) -> Jiffies {
+        self.0
+    }
+
+    /// How long ago this was at `now`, which is not earlier. Ticks.
+    #[inline]
+    pub(crate) fn elapsed(self, now: Self) -> Jiffies {
+        now.0.wrapping_sub(self.0)
+    }
+}
+
+/// Nanoseconds in `ticks`.
+pub(crate) fn to_nsecs(ticks: Jiffies) -> u64 {
+    // SAFETY: Only computes.
+    unsafe { bindings::jiffies64_to_nsecs(ticks as u64) }
+}
