@@ -77,6 +77,163 @@ impl Extra {
     }
 }
 
+/// What kind of packet is to be segmented: `XEN_NETIF_GSO_TYPE_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GsoKind {
+    /// TCP over IPv4.
+    TcpV4 = 1,
+    /// TCP over IPv6.
+    TcpV6 = 2,
+}
+
+/// How a packet is to be segmented.
+///
+/// # Invariants
+///
+/// `size` is not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gso {
+    kind: GsoKind,
+    size: u16,
+}
+
+impl Gso {
+    /// Segments of `size` bytes of payload; `None` if that is 0.
+    #[inline]
+    pub fn new(kind: GsoKind, size: u16) -> Option<Self> {
+        // INVARIANT: Just checked.
+        (size > 0).then_some(Self { kind, size })
+    }
+
+    /// Takes the payload of an entry apart: "size" (16 bits), "type" (8 bits); padding and
+    /// "features", of which there are none.
+    #[inline]
+    pub(crate) fn from_payload(payload: [u8; 6]) -> Option<Self> {
+        let [size0, size1, kind, ..] = payload;
+        let kind = match kind {
+            1 => GsoKind::TcpV4,
+            2 => GsoKind::TcpV6,
+            _ => return None,
+        };
+        Self::new(kind, u16::from_ne_bytes([size0, size1]))
+    }
+
+    /// Returns the kind of packet.
+    #[inline]
+    pub fn kind(&self) -> GsoKind {
+        self.kind
+    }
+
+    /// Returns the "maximum payload size of each segment", in bytes, at least 1.
+    #[inline]
+    pub fn size(&self) -> u16 {
+        self.size
+    }
+}
+
+/// What a hash was computed over: `_XEN_NETIF_CTRL_HASH_TYPE_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HashKind {
+    /// Addresses of IPv4.
+    Ipv4 = 0,
+    /// Addresses of IPv4 and ports of TCP.
+    Ipv4Tcp = 1,
+    /// Addresses of IPv6.
+    Ipv6 = 2,
+    /// Addresses of IPv6 and ports of TCP.
+    Ipv6Tcp = 3,
+}
+
+impl HashKind {
+    /// Tells whether ports went into the hash.
+    #[inline]
+    pub fn has_ports(self) -> bool {
+        matches!(self, Self::Ipv4Tcp | Self::Ipv6Tcp)
+    }
+}
+
+/// `XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ`.
+const TOEPLITZ: u8 = 1;
+
+/// The Toeplitz hash of a packet's flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowHash {
+    /// What it was computed over.
+    pub kind: HashKind,
+    /// The hash.
+    pub value: u32,
+}
+
+impl FlowHash {
+    /// Takes the payload of an entry apart: "type", "algorithm" (8 bits each), "value" (4 bytes).
+    /// A hash of an unknown type or algorithm is none.
+    #[inline]
+    pub(crate) fn from_payload(payload: [u8; 6]) -> Option<Self> {
+        let [kind, TOEPLITZ, value @ ..] = payload else {
+            return None;
+        };
+        let kind = match kind {
+            0 => HashKind::Ipv4,
+            1 => HashKind::Ipv4Tcp,
+            2 => HashKind::Ipv6,
+            3 => HashKind::Ipv6Tcp,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            value: u32::from_ne_bytes(value),
+        })
+    }
+}
+
+impl Extra {
+    /// Makes the entry about segmentation.
+    #[inline]
+    pub(crate) fn gso(gso: Gso) -> Self {
+        let [size0, size1] = gso.size.to_ne_bytes();
+        Self {
+            kind: ExtraKind::Gso,
+            more: false,
+            // CAST: The enum's representation is `u8`.
+            payload: [size0, size1, gso.kind as u8, 0, 0, 0],
+        }
+    }
+
+    /// Makes the entry with a hash.
+    #[inline]
+    pub(crate) fn hash(hash: FlowHash) -> Self {
+        let [v0, v1, v2, v3] = hash.value.to_ne_bytes();
+        Self {
+            kind: ExtraKind::Hash,
+            more: false,
+            // CAST: As above.
+            payload: [hash.kind as u8, TOEPLITZ, v0, v1, v2, v3],
+        }
+    }
+
+    /// Makes the entry about the room for XDP, in bytes.
+    #[inline]
+    pub(crate) fn xdp(headroom: u16) -> Self {
+        let [h0, h1] = headroom.to_ne_bytes();
+        Self {
+            kind: ExtraKind::Xdp,
+            more: false,
+            payload: [h0, h1, 0, 0, 0, 0],
+        }
+    }
+
+    /// Returns the entry as it lies in the Rx ring, whose slots are 8 bytes.
+    #[inline]
+    pub(crate) fn to_words(self) -> [u32; 2] {
+        let [p0, p1, p2, p3, p4, p5] = self.payload;
+        let flags = if self.more { FLAG_MORE } else { 0 };
+        // CAST: The enum's representation is `u8`.
+        [[self.kind as u8, flags, p0, p1], [p2, p3, p4, p5]].map(u32::from_ne_bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,17 +87,23 @@ pub enum Drop {
     SlotExceedsPacket,
     /// Shorter than an Ethernet header.
     TooShort,
-    /// Extra info of a kind that was not offered to this frontend.
+    /// Extra info of a kind that is not for frontends to send.
     ExtraNotOffered,
+    /// To be segmented in a way that does not exist, or into segments of nothing.
+    BadGso,
+    /// A change of the multicast filter that comes with data, or with another one.
+    BadMulticast,
 }
 
 impl Drop {
     /// All reasons, in the order of [`Drop::index`].
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::TooManySlots,
         Self::SlotExceedsPacket,
         Self::TooShort,
         Self::ExtraNotOffered,
+        Self::BadGso,
+        Self::BadMulticast,
     ];
 
     /// Returns the reason in the way that ethtool names statistics.
@@ -107,6 +113,8 @@ impl Drop {
             Self::SlotExceedsPacket => "slot_exceeds_packet",
             Self::TooShort => "too_short",
             Self::ExtraNotOffered => "extra_not_offered",
+            Self::BadGso => "bad_gso",
+            Self::BadMulticast => "bad_multicast",
         }
     }
 
@@ -118,6 +126,8 @@ impl Drop {
             Self::SlotExceedsPacket => 1,
             Self::TooShort => 2,
             Self::ExtraNotOffered => 3,
+            Self::BadGso => 4,
+            Self::BadMulticast => 5,
         }
     }
 }

@@ -7,7 +7,7 @@
 //! slot and is the source side of one grant copy.
 
 use crate::{
-    tx_chain::Slot,
+    packet::Slot,
     wire::at_most, //
 };
 
@@ -34,7 +34,7 @@ pub struct Gather<'a> {
 }
 
 impl<'a> Gather<'a> {
-    /// Starts at the first byte of `slots`, those of a [`Packet`](crate::tx_chain::Packet).
+    /// Starts at the first byte of `slots`, those of a [`Packet`](crate::packet::Packet).
     #[inline]
     pub fn new(slots: &'a [Slot]) -> Self {
         // INVARIANT: The slots of a packet are not empty.
@@ -74,9 +74,10 @@ mod tests {
     use super::*;
     use crate::{
         answers::Answers,
+        packet::Packet,
         tx_chain::{
             parse,
-            Packet, //
+            Request, //
         },
         wire::{
             tx_flag,
@@ -100,7 +101,10 @@ mod tests {
             .to_words()
         };
         let chain = parse(3, 20, read, &mut Answers::new()).unwrap();
-        chain.outcome.unwrap()
+        let Ok(Request::Packet(packet)) = chain.outcome else {
+            panic!()
+        };
+        packet
     }
 
     /// Takes with one space after the other, as (gref, offset, len).

@@ -6,6 +6,8 @@
 //! A value is taken as a whole or not at all: no signs, no blanks, no numbers with something after
 //! them, and never the low bits of a number that is too long. Values come without their final NUL.
 
+use crate::credit::Rate;
+
 /// The value is not of the form that its key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -34,6 +36,25 @@ pub fn parse_u32(v: &[u8]) -> Result<u32, Malformed> {
             .ok_or(Malformed)?;
     }
     Ok(number)
+}
+
+/// Parses the toolstack's `rate`: `<bytes>,<microseconds>`.
+///
+/// # Errors
+///
+/// [`Malformed`] if it is anything else, or one of the numbers is 0.
+pub fn parse_rate(v: &[u8]) -> Result<Rate, Malformed> {
+    let comma = v.iter().position(|byte| *byte == b',').ok_or(Malformed)?;
+    let (bytes, rest) = v.split_at_checked(comma).ok_or(Malformed)?;
+    let (_, interval) = rest.split_first().ok_or(Malformed)?;
+    let rate = Rate {
+        bytes: parse_u32(bytes)?,
+        interval: parse_u32(interval)?,
+    };
+    if rate.bytes == 0 || rate.interval == 0 {
+        return Err(Malformed);
+    }
+    Ok(rate)
 }
 
 /// Returns the value of a hexadecimal digit of either case.
@@ -82,6 +103,10 @@ pub struct Features {
     /// `feature-ipv6-csum-offload`: blank checksums in IPv6. "If it is missing then the feature is
     /// assumed to be off."
     pub ipv6_csum_offload: bool,
+    /// `feature-gso-tcpv4`: TCP over IPv4 in packets that are yet to be segmented.
+    pub gso_tcpv4: bool,
+    /// `feature-gso-tcpv6`: the same over IPv6.
+    pub gso_tcpv6: bool,
 }
 
 #[cfg(test)]
@@ -154,16 +179,56 @@ mod tests {
     }
 
     #[test]
+    fn rates() {
+        assert_eq!(
+            parse_rate(b"1310720,50000"),
+            Ok(Rate {
+                bytes: 1_310_720,
+                interval: 50_000
+            })
+        );
+        for value in [
+            "",
+            ",",
+            "5",
+            "5,",
+            ",5",
+            "0,0",
+            "0,5",
+            "5,0",
+            "5,5,",
+            "5,5,5",
+            " 5,5",
+            "5, 5",
+            "abc",
+            "-1,5",
+            "4294967296,1",
+            "1,4294967296",
+        ] {
+            assert_eq!(parse_rate(value.as_bytes()), Err(Malformed), "{value:?}");
+        }
+    }
+
+    #[test]
     fn no_feature_by_default() {
         let Features {
             sg,
             rx_notify,
             no_csum_offload,
             ipv6_csum_offload,
+            gso_tcpv4,
+            gso_tcpv6,
         } = Features::default();
         assert_eq!(
-            [sg, rx_notify, no_csum_offload, ipv6_csum_offload],
-            [false; 4]
+            [
+                sg,
+                rx_notify,
+                no_csum_offload,
+                ipv6_csum_offload,
+                gso_tcpv4,
+                gso_tcpv6
+            ],
+            [false; 6]
         );
     }
 }

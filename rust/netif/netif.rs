@@ -21,8 +21,11 @@
 //! | [`fault`]        | the two kinds of wrong: a lying frontend, a bad packet               |
 //! | [`ring`]         | index arithmetic of a back ring, notifications                       |
 //! | [`tx_chain`]     | guest Tx: a chain of entries becomes a packet                        |
+//! | [`packet`]       | guest Tx: a packet that passed all checks                            |
+//! | [`multicast`]    | guest Tx: changes of the multicast filter                            |
 //! | [`gather`]       | guest Tx: the packet's bytes, piece by piece                         |
 //! | [`answers`]      | guest Tx: the responses, one for each entry                          |
+//! | [`credit`]       | guest Tx: the toolstack's rate limit                                 |
 //! | [`rx_plan`]      | guest Rx: how a packet lies on the slots the guest posted            |
 //! | [`eoi`]          | when an event channel that serves both directions is re-enabled      |
 //! | [`xenbus_state`] | what the backend does when the frontend's state changes              |
@@ -38,7 +41,7 @@
 //! One poll of guest Tx, with the shared ring reduced to an array:
 //!
 //! ```
-//! use netif::{tx_flag, Answers, BackRing, Gather, TxRequest};
+//! use netif::{tx_flag, Answers, BackRing, Gather, Request, TxRequest};
 //!
 //! // The frontend posts a packet of 100 bytes, 60 of them in a second slot.
 //! let slots = [
@@ -58,7 +61,7 @@
 //! )?;
 //! ring.consume(chain.entries);
 //!
-//! let packet = chain.outcome.unwrap();
+//! let Ok(Request::Packet(packet)) = chain.outcome else { panic!() };
 //! let mut gather = Gather::new(packet.slots());
 //! let piece = gather.take(2048).unwrap();
 //! assert_eq!((piece.gref, piece.offset, piece.len), (7, 16, 40));
@@ -80,12 +83,15 @@
 extern crate std;
 
 pub mod answers;
+pub mod credit;
 pub mod eoi;
 pub mod extra;
 pub mod fault;
 pub mod gather;
 pub mod keys;
 pub mod mtu;
+pub mod multicast;
+pub mod packet;
 pub mod ring;
 pub mod rx_plan;
 pub mod tx_chain;
@@ -101,7 +107,11 @@ pub use crate::{
     },
     extra::{
         Extra,
-        ExtraKind, //
+        ExtraKind,
+        FlowHash,
+        Gso,
+        GsoKind,
+        HashKind, //
     },
     fault::{
         Drop,
@@ -115,6 +125,11 @@ pub use crate::{
         Features,
         Malformed, //
     },
+    packet::{
+        Checksum,
+        Packet,
+        Slot, //
+    },
     ring::BackRing,
     rx_plan::{
         Place,
@@ -123,9 +138,7 @@ pub use crate::{
     },
     tx_chain::{
         Chain,
-        Checksum,
-        Packet,
-        Slot, //
+        Request, //
     },
     wire::{
         rx_flag,

@@ -14,6 +14,8 @@
 //!    +------------------------------------------------ Closed
 //! ```
 //!
+//! Connected and Reconfigured are the same place on it.
+//!
 //! C header: [`include/xen/interface/io/xenbus.h`](srctree/include/xen/interface/io/xenbus.h)
 
 /// A xenbus state, `enum xenbus_state`: "the current communication status of initialisation across
@@ -86,6 +88,9 @@ pub enum Backend {
     InitWait,
     /// The rings are mapped. Published only once the hotplug script is done.
     Connected,
+    /// As `Connected`, with what a frontend that says Reconfiguring asked for. The next thing it
+    /// says is that it is connected again.
+    Reconfigured,
     /// The rings are unmapped.
     Closing,
     /// Nothing is left of this connection.
@@ -99,6 +104,7 @@ impl Backend {
         match self {
             Self::InitWait => State::InitWait,
             Self::Connected => State::Connected,
+            Self::Reconfigured => State::Reconfigured,
             Self::Closing => State::Closing,
             Self::Closed => State::Closed,
         }
@@ -116,6 +122,8 @@ pub enum Step {
     Connect,
     /// Unmap the rings and forget all that was negotiated.
     Disconnect,
+    /// Read again what a connected frontend may change: its headroom for XDP.
+    Reconfigure,
     /// Write this state to the backend's node, and be in it.
     Publish(Backend),
     /// Give the device up, if the toolstack no longer says `online`.
@@ -135,6 +143,7 @@ pub fn steps(own: Backend, frontend: State) -> &'static [Step] {
         Connect,
         Disconnect,
         Publish,
+        Reconfigure,
         Release,
         ReleaseIfOffline, //
     };
@@ -142,7 +151,7 @@ pub fn steps(own: Backend, frontend: State) -> &'static [Step] {
     match (frontend, own) {
         // A frontend that starts over, perhaps without having taken leave: kexec, a crashed guest.
         (State::Initialising, B::InitWait) => &[],
-        (State::Initialising, B::Connected) => &[
+        (State::Initialising, B::Connected | B::Reconfigured) => &[
             Disconnect,
             Publish(B::Closing),
             Publish(B::Closed),
@@ -156,17 +165,19 @@ pub fn steps(own: Backend, frontend: State) -> &'static [Step] {
 
         (State::Connected, B::InitWait) => &[Connect],
         (State::Connected, B::Connected) => &[],
+        // Said, so that the frontend can tell the next answer to Reconfiguring from this one.
+        (State::Connected, B::Reconfigured) => &[Publish(B::Connected)],
         (State::Connected, B::Closing) => &[Publish(B::Closed), Publish(B::InitWait), Connect],
         (State::Connected, B::Closed) => &[Publish(B::InitWait), Connect],
 
         (State::Closing, B::InitWait | B::Closed) => &[Publish(B::Closing)],
-        (State::Closing, B::Connected) => &[Disconnect, Publish(B::Closing)],
+        (State::Closing, B::Connected | B::Reconfigured) => &[Disconnect, Publish(B::Closing)],
         (State::Closing, B::Closing) => &[],
 
         (State::Closed, B::InitWait) => {
             &[Publish(B::Closing), Publish(B::Closed), ReleaseIfOffline]
         }
-        (State::Closed, B::Connected) => &[
+        (State::Closed, B::Connected | B::Reconfigured) => &[
             Disconnect,
             Publish(B::Closing),
             Publish(B::Closed),
@@ -176,13 +187,18 @@ pub fn steps(own: Backend, frontend: State) -> &'static [Step] {
         (State::Closed, B::Closed) => &[ReleaseIfOffline],
 
         (State::Unknown, B::InitWait) => &[Publish(B::Closing), Publish(B::Closed), Release],
-        (State::Unknown, B::Connected) => {
+        (State::Unknown, B::Connected | B::Reconfigured) => {
             &[Disconnect, Publish(B::Closing), Publish(B::Closed), Release]
         }
         (State::Unknown, B::Closing) => &[Publish(B::Closed), Release],
         (State::Unknown, B::Closed) => &[Release],
 
-        // Reconfiguration is for features that are not offered.
+        // Answered each time: the frontend waits for it.
+        (State::Reconfiguring, B::Connected | B::Reconfigured) => {
+            &[Reconfigure, Publish(B::Reconfigured)]
+        }
+
+        // A backend's states, or nothing to reconfigure.
         (State::InitWait | State::Reconfiguring | State::Reconfigured, _) => &[Complain],
     }
 }
@@ -218,6 +234,7 @@ mod tests {
         for (own, number) in [
             (Backend::InitWait, 2),
             (Backend::Connected, 4),
+            (Backend::Reconfigured, 8),
             (Backend::Closing, 5),
             (Backend::Closed, 6),
         ] {

@@ -4,17 +4,17 @@
 
 use netif::{
     rx_plan::{
-        check_len,
-        response_flags,
-        slot_len,
-        slots_needed, //
+        Accepts,
+        Headroom,
+        Plan, //
     },
     tx_chain::parse,
     Answers,
     Checksum,
     Gather,
+    Request,
     RxRefusal,
-    Scatter,
+    RxResponse,
     TxRequest, //
 };
 use proptest::prelude::*;
@@ -65,7 +65,9 @@ proptest! {
         };
         let available = u32::try_from(slots.len()).unwrap();
         let chain = parse(available, 20, read, &mut Answers::new()).unwrap();
-        let packet = chain.outcome.unwrap();
+        let Ok(Request::Packet(packet)) = chain.outcome else {
+            panic!()
+        };
 
         // Every single byte, by page and offset.
         let bytes = |(gref, offset, len): (u32, u16, u16)| {
@@ -106,7 +108,7 @@ proptest! {
         len in prop_oneof![0_u32..200, 4000_u32..8300, 0_u32..=65_535, Just(65_535_u32)],
         maxes in spaces(),
     ) {
-        let mut scatter = Scatter::new(len);
+        let mut scatter = plan(len, true).unwrap().scatter();
         let mut placed = 0;
         for &max in maxes.iter().cycle() {
             if placed == len {
@@ -129,47 +131,60 @@ proptest! {
     }
 }
 
-/// All lengths there are: slots, their sizes and their flags add up.
+/// The plan of a packet without extra info.
+fn plan(len: u32, scatter_gather: bool) -> Result<Plan, RxRefusal> {
+    let accepts = Accepts {
+        scatter_gather,
+        headroom: Headroom::NONE,
+    };
+    Plan::new(len, Checksum::Validated, None, None, &accepts)
+}
+
+/// All lengths there are, and some headrooms: slots, their sizes and their flags add up, and agree
+/// with where the bytes go.
 #[test]
 fn slots_add_up() {
-    for len in 0..=65_535_u32 {
-        let slots = slots_needed(len);
-        assert!((1..=16).contains(&slots));
-        assert!(slots * 4096 >= len && (slots == 1 || (slots - 1) * 4096 < len));
-        let sum: u32 = (0..slots).map(|slot| u32::from(slot_len(len, slot))).sum();
-        assert_eq!(sum, len);
-        assert!((1..slots).all(|slot| slot_len(len, slot - 1) == 4096));
-        assert_eq!(slot_len(len, slots), 0);
-        assert_eq!(check_len(len, true), Ok(slots));
-        assert_eq!(
-            check_len(len, false),
-            if len <= 4096 {
-                Ok(1)
-            } else {
-                Err(RxRefusal::TooLong { len, max: 4096 })
+    for headroom in [0, 1, 256, 2048] {
+        let room = 4096 - headroom;
+        let accepts = Accepts {
+            scatter_gather: true,
+            headroom: Headroom::new(headroom).unwrap(),
+        };
+        let extras = u32::from(headroom > 0);
+        for len in (1..=65_535_u32).step_by(if headroom == 0 { 1 } else { 7 }) {
+            let plan = Plan::new(len, Checksum::Validated, None, None, &accepts).unwrap();
+            let slots = plan.slots();
+            assert!(slots - extras == len.div_ceil(room));
+            let mut scatter = plan.scatter();
+            for slot in (0..slots).filter(|slot| extras == 0 || *slot != 1) {
+                let place = scatter.place(u32::MAX).unwrap();
+                assert_eq!((place.slot, u32::from(place.offset)), (slot, headroom));
+                let response = RxResponse::from_words(plan.response(slot, 9, true));
+                assert_eq!(
+                    u32::try_from(response.status).unwrap(),
+                    headroom + u32::from(place.len)
+                );
+                assert_eq!(
+                    response.flags & 4 != 0,
+                    slot + 1 != slots && (slot, slots) != (0, 1 + extras)
+                );
+                assert_eq!(response.flags & 1 != 0, slot == 0);
+                assert_eq!(response.flags & 8 != 0, slot == 0 && extras > 0);
             }
-        );
-    }
-    for len in [65_536, 65_537, 131_072, u32::MAX] {
-        let refused = Err(RxRefusal::TooLong { len, max: 65_535 });
-        assert_eq!(check_len(len, true), refused);
+            assert_eq!(scatter.place(u32::MAX), None);
+        }
     }
 }
 
-/// A frontend puts a packet together again by its flags.
 #[test]
-fn flags_delimit_packets() {
-    for slots in 1..=16 {
-        for (checksum, first) in [
-            (Checksum::None, 0),
-            (Checksum::Validated, 1),
-            (Checksum::Blank, 3),
-        ] {
-            for slot in 0..slots {
-                let flags = response_flags(slot, slots, checksum);
-                assert_eq!(flags & 4 != 0, slot != slots - 1);
-                assert_eq!(flags & !4, if slot == 0 { first } else { 0 });
-            }
-        }
+fn lengths_are_refused_by_what_the_frontend_takes() {
+    for len in 0..=65_535 {
+        assert!(plan(len, true).is_ok());
+        let refused = RxRefusal::TooLong { len, max: 4096 };
+        assert_eq!(plan(len, false).err(), (len > 4096).then_some(refused));
+    }
+    for len in [65_536, 65_537, 131_072, u32::MAX] {
+        let refused = RxRefusal::TooLong { len, max: 65_535 };
+        assert_eq!(plan(len, true).unwrap_err(), refused);
     }
 }

@@ -7,6 +7,7 @@ mod oracle;
 use netif::{
     tx_chain::parse,
     Answers,
+    Request,
     Status,
     TxRequest, //
 };
@@ -137,7 +138,11 @@ fn check(entries: &[[u32; 3]], fatal_slots: u32, before: u16) -> Result<(), Test
     prop_assert_eq!(reads, chain.entries);
 
     let status = match chain.outcome {
-        Ok(packet) => {
+        Ok(Request::Multicast(change)) => {
+            prop_assert_eq!(Outcome::Multicast(change), verdict.outcome);
+            Status::Okay
+        }
+        Ok(Request::Packet(packet)) => {
             let slots = packet.slots();
             prop_assert!((1..=19).contains(&slots.len()));
             prop_assert!((14..=65_535).contains(&packet.len()));
@@ -148,6 +153,8 @@ fn check(entries: &[[u32; 3]], fatal_slots: u32, before: u16) -> Result<(), Test
                     .map(|s| (s.gref(), u32::from(s.offset()), u32::from(s.len())))
                     .collect(),
                 checksum: packet.checksum(),
+                gso: packet.gso(),
+                hash: packet.hash(),
             };
             prop_assert_eq!(found, verdict.outcome);
             Status::Okay

@@ -9,9 +9,10 @@ use netif::xenbus_state::{
     Step, //
 };
 
-const OWN: [Backend; 4] = [
+const OWN: [Backend; 5] = [
     Backend::InitWait,
     Backend::Connected,
+    Backend::Reconfigured,
     Backend::Closing,
     Backend::Closed,
 ];
@@ -29,11 +30,13 @@ const FRONTEND: [State; 9] = [
 ];
 
 /// The whole table, one line for each state of the frontend: what a backend does in `InitWait`,
-/// `Connected`, `Closing` and `Closed`. `+` connects, `-` disconnects, a name is published, `free`
-/// gives the device up, `free?` if it is offline, `!` complains.
-const TABLE: [[&str; 4]; 9] = [
+/// `Connected`, `Reconfigured`, `Closing` and `Closed`. `+` connects, `-` disconnects, `%` reads
+/// again what may change, a name is published, `free` gives the device up, `free?` if it is offline,
+/// `!` complains.
+const TABLE: [[&str; 5]; 9] = [
     [
         "Closing Closed free",
+        "- Closing Closed free",
         "- Closing Closed free",
         "Closed free",
         "free",
@@ -41,21 +44,23 @@ const TABLE: [[&str; 4]; 9] = [
     [
         "",
         "- Closing Closed InitWait",
+        "- Closing Closed InitWait",
         "Closed InitWait",
         "InitWait",
     ],
-    ["!", "!", "!", "!"],
-    ["", "", "", ""],
-    ["+", "", "Closed InitWait +", "InitWait +"],
-    ["Closing", "- Closing", "", "Closing"],
+    ["!", "!", "!", "!", "!"],
+    ["", "", "", "", ""],
+    ["+", "", "Connected", "Closed InitWait +", "InitWait +"],
+    ["Closing", "- Closing", "- Closing", "", "Closing"],
     [
         "Closing Closed free?",
+        "- Closing Closed free?",
         "- Closing Closed free?",
         "Closed free?",
         "free?",
     ],
-    ["!", "!", "!", "!"],
-    ["!", "!", "!", "!"],
+    ["!", "% Reconfigured", "% Reconfigured", "!", "!"],
+    ["!", "!", "!", "!", "!"],
 ];
 
 /// Writes steps down the way the table has them.
@@ -65,6 +70,7 @@ fn spelled(steps: &[Step]) -> String {
         .map(|step| match step {
             Step::Connect => "+",
             Step::Disconnect => "-",
+            Step::Reconfigure => "%",
             Step::Publish(state) => state.as_state().name(),
             Step::ReleaseIfOffline => "free?",
             Step::Release => "free",
@@ -87,6 +93,11 @@ fn whole_table() {
     }
 }
 
+/// Mapped rings are what being connected means.
+fn is_connected(state: Backend) -> bool {
+    matches!(state, Backend::Connected | Backend::Reconfigured)
+}
+
 /// A backend that does as it is told, and knows what it must not be told.
 #[derive(Clone, Debug)]
 struct Vif {
@@ -103,7 +114,7 @@ impl Vif {
     fn new(state: Backend) -> Self {
         Self {
             state,
-            connected: state == Backend::Connected,
+            connected: is_connected(state),
             connects: 0,
             disconnects: 0,
             released: 0,
@@ -125,14 +136,19 @@ impl Vif {
                     self.state = Backend::Connected;
                 }
                 Step::Disconnect => {
-                    assert_eq!(self.state, Backend::Connected);
+                    assert!(is_connected(self.state));
                     assert!(self.connected);
                     assert!(matches!(steps.get(i + 1), Some(Step::Publish(_))));
                     self.connected = false;
                     self.disconnects += 1;
                 }
+                Step::Reconfigure => assert!(self.connected),
                 Step::Publish(next) => {
                     let path = [
+                        (Backend::Connected, Backend::Reconfigured),
+                        (Backend::Reconfigured, Backend::Reconfigured),
+                        (Backend::Reconfigured, Backend::Connected),
+                        (Backend::Reconfigured, Backend::Closing),
                         (Backend::InitWait, Backend::Closing),
                         (Backend::Connected, Backend::Closing),
                         (Backend::Closing, Backend::Closed),
@@ -145,7 +161,7 @@ impl Vif {
                         (self.state, next)
                     );
                     // Nothing of the old connection is left when the frontend reads this.
-                    assert!(!self.connected);
+                    assert!(!self.connected || is_connected(next));
                     self.state = next;
                 }
                 Step::ReleaseIfOffline => {
@@ -164,8 +180,7 @@ impl Vif {
                 }
             }
         }
-        // Mapped rings are what being connected means.
-        assert_eq!(self.connected, self.state == Backend::Connected);
+        assert_eq!(self.connected, is_connected(self.state));
     }
 }
 
@@ -176,6 +191,7 @@ fn goal(own: Backend, frontend: State) -> Backend {
         State::Connected => Backend::Connected,
         State::Closing => Backend::Closing,
         State::Closed | State::Unknown => Backend::Closed,
+        State::Reconfiguring if is_connected(own) => Backend::Reconfigured,
         _ => own,
     }
 }
@@ -190,16 +206,17 @@ fn steps_lead_to_the_goal() {
                 let goal = goal(own, frontend);
                 assert_eq!(vif.state, goal, "{own:?} with frontend {frontend:?}");
                 // Disconnected exactly when a connection was left.
-                let left = own == Backend::Connected && goal != Backend::Connected;
+                let left = is_connected(own) && !is_connected(goal);
                 assert_eq!(vif.disconnects, u32::from(left));
-                let made = own != Backend::Connected && goal == Backend::Connected;
+                let made = !is_connected(own) && is_connected(goal);
                 assert_eq!(vif.connects, u32::from(made));
                 let gone = frontend == State::Unknown || (frontend == State::Closed && !online);
                 assert_eq!(vif.released, u32::from(gone));
-                let odd = matches!(
-                    frontend,
-                    State::InitWait | State::Reconfiguring | State::Reconfigured
-                );
+                let odd = match frontend {
+                    State::InitWait | State::Reconfigured => true,
+                    State::Reconfiguring => !is_connected(own),
+                    _ => false,
+                };
                 assert_eq!(vif.complaints, u32::from(odd));
             }
         }
@@ -214,7 +231,13 @@ fn seeing_a_state_twice_does_nothing_new() {
             let mut vif = Vif::new(own);
             vif.follow(frontend, true);
             let again = steps(vif.state, frontend);
-            let harmless = [Step::ReleaseIfOffline, Step::Release, Step::Complain];
+            let harmless = [
+                Step::ReleaseIfOffline,
+                Step::Release,
+                Step::Complain,
+                Step::Reconfigure,
+                Step::Publish(Backend::Reconfigured),
+            ];
             assert!(
                 again.iter().all(|step| harmless.contains(step)),
                 "{again:?}"
@@ -229,7 +252,7 @@ fn all_sequences() {
     fn explore(vif: &Vif, depth: u32, sequences: &mut u32) {
         assert_eq!(
             vif.connects - vif.disconnects,
-            u32::from(vif.state == Backend::Connected)
+            u32::from(is_connected(vif.state))
         );
         if depth == 0 {
             *sequences += 1;

@@ -6,9 +6,14 @@
 //! finds where each rule is first broken, and compares the places.
 
 use netif::{
+    multicast::Change,
     Checksum,
     Drop,
-    Fault, //
+    Fault,
+    FlowHash,
+    Gso,
+    GsoKind,
+    HashKind, //
 };
 
 /// An entry taken apart by hand, in the byte order of the hosts that run tests.
@@ -43,7 +48,10 @@ pub(crate) enum Outcome {
         len: u32,
         slots: Vec<Range>,
         checksum: Checksum,
+        gso: Option<Gso>,
+        hash: Option<FlowHash>,
     },
+    Multicast(Change),
     Dropped(Drop),
 }
 
@@ -82,6 +90,8 @@ pub(crate) fn judge(entries: &[[u32; 3]], fatal_slots: u32) -> Result<Verdict, F
         last + 1
     };
 
+    let said = extra_info(&rest[..extras], first.flags & 4 != 0);
+
     // Further data slots: up to the first that has no other after it.
     let posted: Vec<Request> = rest[extras..].iter().copied().map(request).collect();
     let (further, complete) = if first.flags & 4 == 0 {
@@ -97,7 +107,7 @@ pub(crate) fn judge(entries: &[[u32; 3]], fatal_slots: u32) -> Result<Verdict, F
     // Where is each rule broken first? The positions are in `further`.
     let sum_to = |i: usize| further[..=i].iter().map(|slot| slot.size).sum::<u32>();
     let exceeds = (0..further.len().min(18))
-        .find(|&i| extras == 0 && sum_to(i) > first.size)
+        .find(|&i| said.is_ok() && sum_to(i) > first.size)
         .unwrap_or(usize::MAX);
     let crosses = (0..further.len())
         .find(|&i| i <= exceeds && further[i].offset + further[i].size > 4096)
@@ -127,8 +137,11 @@ pub(crate) fn judge(entries: &[[u32; 3]], fatal_slots: u32) -> Result<Verdict, F
     }
 
     // The drops, by what is met first.
-    let outcome = if extras > 0 {
-        Outcome::Dropped(Drop::ExtraNotOffered)
+    let (gso, hash, multicast) = *said.as_ref().unwrap_or(&(None, None, None));
+    let outcome = if let Err(reason) = said {
+        Outcome::Dropped(reason)
+    } else if let Some(change) = multicast {
+        Outcome::Multicast(change)
     } else if exceeds != usize::MAX {
         Outcome::Dropped(Drop::SlotExceedsPacket)
     } else if further.len() > 18 {
@@ -159,6 +172,8 @@ pub(crate) fn judge(entries: &[[u32; 3]], fatal_slots: u32) -> Result<Verdict, F
                 2 => Checksum::Validated,
                 _ => Checksum::Blank,
             },
+            gso,
+            hash,
         }
     };
 
@@ -167,4 +182,45 @@ pub(crate) fn judge(entries: &[[u32; 3]], fatal_slots: u32) -> Result<Verdict, F
         .chain(further.iter().map(|slot| Some(slot.id)))
         .collect();
     Ok(Verdict { outcome, ids })
+}
+
+/// What extra-info entries say, or the first thing that is wrong with them.
+type Said = (Option<Gso>, Option<FlowHash>, Option<Change>);
+
+fn extra_info(entries: &[[u32; 3]], data_follows: bool) -> Result<Said, Drop> {
+    let (mut gso, mut hash, mut multicast) = (None, None, None);
+    for entry in entries {
+        let bytes: Vec<u8> = entry.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let address: [u8; 6] = bytes[2..8].try_into().unwrap();
+        match bytes[0] {
+            1 => {
+                let kind = match bytes[4] {
+                    1 => GsoKind::TcpV4,
+                    2 => GsoKind::TcpV6,
+                    _ => return Err(Drop::BadGso),
+                };
+                let size = u16::from_le_bytes([bytes[2], bytes[3]]);
+                gso = Some(Gso::new(kind, size).ok_or(Drop::BadGso)?);
+            }
+            2 | 3 if multicast.is_some() => return Err(Drop::BadMulticast),
+            2 => multicast = Some(Change::Add(address)),
+            3 => multicast = Some(Change::Del(address)),
+            4 => {
+                let kinds = [
+                    HashKind::Ipv4,
+                    HashKind::Ipv4Tcp,
+                    HashKind::Ipv6,
+                    HashKind::Ipv6Tcp,
+                ];
+                let value = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+                let kind = kinds.get(usize::from(bytes[2])).filter(|_| bytes[3] == 1);
+                hash = kind.map(|&kind| FlowHash { kind, value });
+            }
+            _ => return Err(Drop::ExtraNotOffered),
+        }
+    }
+    if multicast.is_some() && data_follows {
+        return Err(Drop::BadMulticast);
+    }
+    Ok((gso, hash, multicast))
 }

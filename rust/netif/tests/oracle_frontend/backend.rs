@@ -13,9 +13,9 @@ use crate::shared::{
 use netif::{
     ring::must_notify,
     rx_plan::{
-        check_len,
-        response_flags,
-        slot_len, //
+        Accepts,
+        Headroom,
+        Plan, //
     },
     tx_chain::parse,
     Answers,
@@ -24,10 +24,8 @@ use netif::{
     Drop,
     Fault,
     Gather,
-    RxRequest,
-    RxResponse,
-    Scatter,
-    Status, //
+    Request,
+    RxRequest, //
 };
 use std::collections::VecDeque;
 
@@ -124,7 +122,8 @@ impl Backend {
             self.tx.consume(chain.entries);
             available -= chain.entries;
             match chain.outcome {
-                Ok(packet) => {
+                Ok(Request::Multicast(_)) => {}
+                Ok(Request::Packet(packet)) => {
                     let len = packet.len();
                     match Self::copy(packet.slots(), len, op.head, pages) {
                         Some(data) => done.delivered.push((data, packet.checksum())),
@@ -167,11 +166,16 @@ impl Backend {
         let mut available = self.rx.unconsumed(shared.req_prod)?;
         while let Some(packet) = queue.front() {
             let len = u32::try_from(packet.data.len()).unwrap();
-            let Ok(slots) = check_len(len, self.sg) else {
+            let accepts = Accepts {
+                scatter_gather: self.sg,
+                headroom: Headroom::NONE,
+            };
+            let Ok(plan) = Plan::new(len, packet.checksum, None, None, &accepts) else {
                 done.refused += 1;
                 queue.pop_front();
                 continue;
             };
+            let slots = plan.slots();
             if available < slots {
                 shared.req_event = self.rx.req_event_for(slots);
                 available = self.rx.unconsumed(shared.req_prod)?;
@@ -189,7 +193,7 @@ impl Backend {
             available -= slots;
 
             let mut granted = vec![true; requests.len()];
-            let mut scatter = Scatter::new(len);
+            let mut scatter = plan.scatter();
             let mut pieces = packet.pieces.iter().copied();
             let mut piece = 0;
             let mut pos = 0;
@@ -220,18 +224,7 @@ impl Backend {
                     places[size(i)],
                     "response in the slot of its request"
                 );
-                let status = if granted[size(i)] {
-                    i16::try_from(slot_len(len, i)).unwrap()
-                } else {
-                    Status::Error.as_i16()
-                };
-                let response = RxResponse {
-                    id: request.id,
-                    offset: 0,
-                    flags: response_flags(i, slots, packet.checksum),
-                    status,
-                };
-                shared.entries[place] = response.to_words();
+                shared.entries[place] = plan.response(i, request.id, granted[size(i)]);
             }
             done.sent += 1;
             queue.pop_front();

@@ -16,6 +16,7 @@ use netif::{
 pub(crate) enum Intent {
     Delivered(Vec<u8>, Checksum),
     CopyFailed,
+    Multicast,
     Dropped(Drop),
     Lie,
 }
@@ -41,7 +42,8 @@ pub(crate) fn intent(layout: &Layout, sum: u32, data: Vec<u8>, ungranted: bool) 
     Some(if further > 20 {
         Intent::Lie
     } else if !layout.extras.is_empty() {
-        Intent::Dropped(Drop::ExtraNotOffered)
+        // That takes the rules.
+        return None;
     } else if further > 18 {
         if wrapped {
             return None;

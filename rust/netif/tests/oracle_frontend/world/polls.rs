@@ -111,6 +111,7 @@ impl World {
                         None => (Intent::CopyFailed, -1),
                     }
                 }
+                Outcome::Multicast(_) => (Intent::Multicast, 0),
                 Outcome::Dropped(reason) => (Intent::Dropped(*reason), -1),
             };
             if let Some(intent) = intent {
@@ -121,6 +122,7 @@ impl World {
                 Intent::Delivered(data, checksum) => done.delivered.push((data, checksum)),
                 Intent::Dropped(reason) => done.drops.push(reason),
                 Intent::CopyFailed => self.stats.count("copy failed"),
+                Intent::Multicast => self.stats.count("multicast"),
                 Intent::Lie => unreachable!(),
             }
             let own = verdict.ids.iter().map(|id| match id {
