@@ -7,6 +7,8 @@
 //!     connection   one frontend's rings and event channels, from Connected to its end
 //!     cutoff       ends the connection of a frontend that lies
 //!   interface    the network device vif<domid>.<handle>
+//!     multicast    which groups the guest listens to
+//!     rate         how much it may send
 //!     queue        one queue of it, for as long as the device lives
 //!       guest_tx     its poll for what the guest sends
 //!       guest_rx     its poll for what is sent to the guest
@@ -31,7 +33,9 @@ mod frontend;
 mod guest_rx;
 mod guest_tx;
 mod interface;
+mod multicast;
 mod patience;
 mod queue;
+mod rate;
 
 pub(crate) use backend::Backend;

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
 #include <linux/workqueue.h>
 #include <net/netdev_queues.h>
 #include <xen/grant_table.h>
@@ -81,7 +82,7 @@ int xnb_gnttab_copy(struct gnttab_copy *ops, unsigned int count)
 
 void xnb_netdev_describe(struct net_device *dev, const struct net_device_ops *ops,
 			 const struct ethtool_ops *ethtool_ops, netdev_features_t features,
-			 unsigned int min_mtu, unsigned int max_mtu)
+			 unsigned int min_mtu, unsigned int max_mtu, unsigned int max_gso)
 {
 	dev->netdev_ops = ops;
 	dev->ethtool_ops = ethtool_ops;
@@ -89,6 +90,7 @@ void xnb_netdev_describe(struct net_device *dev, const struct net_device_ops *op
 	dev->features = features | NETIF_F_RXCSUM;
 	dev->min_mtu = min_mtu;
 	dev->max_mtu = max_mtu;
+	netif_set_tso_max_size(dev, max_gso);
 	/* Packets are queued by their own links, so they cannot be shared. */
 	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
 }
@@ -270,6 +272,65 @@ u16 xnb_skb_queue_mapping(const struct sk_buff *skb)
 void xnb_skb_tx_timestamp(struct sk_buff *skb)
 {
 	skb_tx_timestamp(skb);
+}
+
+/*
+ * Bytes before the payload of a packet that skb_checksum_setup() found to be
+ * TCP or UDP; -EINVAL if it is not TCP over @ethertype with all of its headers
+ * in the linear part.
+ */
+int xnb_skb_tcp_headers_len(const struct sk_buff *skb, u16 ethertype)
+{
+	unsigned int offset = skb_transport_offset(skb);
+	unsigned int len;
+
+	if (skb->protocol != htons(ethertype) ||
+	    skb->csum_offset != offsetof(struct tcphdr, check) ||
+	    offset + sizeof(struct tcphdr) > skb_headlen(skb))
+		return -EINVAL;
+
+	len = __tcp_hdrlen(tcp_hdr(skb));
+	if (len < sizeof(struct tcphdr) || offset + len > skb_headlen(skb))
+		return -EINVAL;
+	return offset + len;
+}
+
+void xnb_skb_set_gso(struct sk_buff *skb, u16 size, u32 type, u16 segments)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	shinfo->gso_size = size;
+	shinfo->gso_type = type;
+	shinfo->gso_segs = segments;
+}
+
+void xnb_skb_gso(const struct sk_buff *skb, u16 *size, u32 *type)
+{
+	const struct skb_shared_info *shinfo = skb_shinfo(skb);
+
+	*size = shinfo->gso_size;
+	*type = shinfo->gso_type;
+}
+
+void xnb_skb_set_hash(struct sk_buff *skb, u32 hash, bool l4)
+{
+	skb_set_hash(skb, hash, l4 ? PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
+}
+
+/* The first of the packets that continue @skb; their "next" leads on. */
+struct sk_buff *xnb_skb_frag_list(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->frag_list;
+}
+
+void xnb_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void xnb_local_bh_enable(void)
+{
+	local_bh_enable();
 }
 
 unsigned int xnb_num_online_cpus(void)

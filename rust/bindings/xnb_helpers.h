@@ -43,7 +43,7 @@ int xnb_gnttab_copy(struct gnttab_copy *ops, unsigned int count);
 /* net_device, NAPI and queues */
 void xnb_netdev_describe(struct net_device *dev, const struct net_device_ops *ops,
 			 const struct ethtool_ops *ethtool_ops, netdev_features_t features,
-			 unsigned int min_mtu, unsigned int max_mtu);
+			 unsigned int min_mtu, unsigned int max_mtu, unsigned int max_gso);
 unsigned int xnb_netdev_mtu(const struct net_device *dev);
 void xnb_netdev_write_mtu(struct net_device *dev, unsigned int mtu);
 void *xnb_netdev_priv(struct net_device *dev);
@@ -79,8 +79,15 @@ struct page *xnb_skb_frag(const struct sk_buff *skb, unsigned int index,
 u8 xnb_skb_ip_summed(const struct sk_buff *skb);
 u16 xnb_skb_queue_mapping(const struct sk_buff *skb);
 void xnb_skb_tx_timestamp(struct sk_buff *skb);
+int xnb_skb_tcp_headers_len(const struct sk_buff *skb, u16 ethertype);
+void xnb_skb_set_gso(struct sk_buff *skb, u16 size, u32 type, u16 segments);
+void xnb_skb_gso(const struct sk_buff *skb, u16 *size, u32 *type);
+void xnb_skb_set_hash(struct sk_buff *skb, u32 hash, bool l4);
+struct sk_buff *xnb_skb_frag_list(const struct sk_buff *skb);
 
-/* CPUs and work */
+/* CPUs, softirqs and work */
+void xnb_local_bh_disable(void);
+void xnb_local_bh_enable(void);
 unsigned int xnb_num_online_cpus(void);
 void xnb_schedule_work(struct work_struct *work);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Points in time as coarse and as cheap as the kernel has them.
+//! The time since boot: coarse and cheap, or exact.
 //!
-//! C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+//! C headers: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h),
+//! [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use crate::bindings;
 use kernel::time::Jiffies;
@@ -38,4 +39,13 @@ impl Tick {
 pub(crate) fn to_nsecs(ticks: Jiffies) -> u64 {
     // SAFETY: Only computes.
     unsafe { bindings::jiffies64_to_nsecs(ticks as u64) }
+}
+
+/// The time since boot, without what the machine was suspended. Nanoseconds; any context.
+#[inline]
+pub(crate) fn monotonic() -> u64 {
+    // SAFETY: May be called in any context once timekeeping is set up, which is before modules are
+    // loaded.
+    // CAST: Not negative.
+    unsafe { bindings::ktime_get() as u64 }
 }

@@ -172,6 +172,8 @@ pub(crate) struct Description<'a> {
     pub(crate) features: Features,
     /// The smallest and the largest MTU. Bytes.
     pub(crate) mtu_range: (u32, u32),
+    /// The longest packet that it takes for segmentation. Bytes.
+    pub(crate) max_segmentation: u32,
 }
 
 /// A registered network device; dropping it unregisters it, which waits for everything that uses
@@ -274,6 +276,7 @@ impl<T: Operations> Registration<T> {
                 description.features.into_raw(),
                 description.mtu_range.0,
                 description.mtu_range.1,
+                description.max_segmentation,
             );
             bindings::dev_addr_mod(
                 device,

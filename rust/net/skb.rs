@@ -8,12 +8,15 @@ mod queue;
 mod receive;
 
 pub(crate) use queue::SkbQueue;
-pub(crate) use receive::ReceiveBuffer;
+pub(crate) use receive::{
+    Offload,
+    ReceiveBuffer, //
+};
 
 use crate::{
     bindings,
     net::{
-        jiffies::Tick,
+        clock::Tick,
         napi, //
     },
     xen::grant, //
@@ -22,14 +25,30 @@ use core::{
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
-use kernel::time::Jiffies;
-use netif::tx_chain::Checksum;
+use kernel::{
+    prelude::*,
+    time::Jiffies, //
+};
+use netif::{
+    extra::{
+        Gso,
+        GsoKind, //
+    },
+    packet::Checksum, //
+};
+
+// CAST: Bits of a `gso_type`.
+const GSO_TCPV4: u32 = bindings::SKB_GSO_TCPV4 as u32;
+const GSO_TCPV6: u32 = bindings::SKB_GSO_TCPV6 as u32;
+const GSO_DODGY: u32 = bindings::SKB_GSO_DODGY as u32;
 
 /// Why a packet is dropped, as `dropwatch` and `drop_monitor` show it.
 #[derive(Clone, Copy)]
 pub(crate) enum DropReason {
     /// The frontend's headers make no sense.
     BadHeaders,
+    /// The frontend did not ask for packets to this group.
+    Filtered,
     /// The device has no carrier, or is going down.
     NotReady,
     /// The device does not take packets of this size.
@@ -46,6 +65,7 @@ impl DropReason {
     fn as_raw(self) -> bindings::skb_drop_reason {
         match self {
             Self::BadHeaders => bindings::skb_drop_reason_SKB_DROP_REASON_SKB_CSUM,
+            Self::Filtered => bindings::skb_drop_reason_SKB_DROP_REASON_TAP_TXFILTER,
             Self::NotReady => bindings::skb_drop_reason_SKB_DROP_REASON_DEV_READY,
             Self::TooBig => bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_BIG,
             Self::Expired => bindings::skb_drop_reason_SKB_DROP_REASON_FULL_RING,
@@ -149,6 +169,50 @@ impl SkBuff {
         })
     }
 
+    /// How the packet is to be segmented, if it is.
+    #[inline]
+    pub(crate) fn gso(&self) -> Option<Gso> {
+        let (mut size, mut kind) = (0, 0);
+        // SAFETY: By the type invariant; the numbers are valid for writing.
+        unsafe { bindings::xnb_skb_gso(self.raw.as_ptr(), &mut size, &mut kind) };
+        if kind & GSO_TCPV4 != 0 {
+            Gso::new(GsoKind::TcpV4, size)
+        } else if kind & GSO_TCPV6 != 0 {
+            Gso::new(GsoKind::TcpV6, size)
+        } else {
+            None
+        }
+    }
+
+    /// The Ethernet address that the packet goes to.
+    #[inline]
+    pub(crate) fn destination(&self) -> Option<[u8; 6]> {
+        let skb = self.raw.as_ptr();
+        // SAFETY: By the type invariant.
+        if unsafe { bindings::xnb_skb_headlen(skb) } < 6 {
+            return None;
+        }
+        // SAFETY: As above, and the linear part has that many bytes; bytes are always aligned.
+        Some(unsafe { (*skb).data.cast::<[u8; 6]>().read() })
+    }
+
+    /// Brings all of the packet's bytes into its linear part.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the packet is as it was.
+    pub(crate) fn linearize(&mut self) -> Result {
+        let skb = self.raw.as_ptr();
+        // SAFETY: By the type invariant.
+        // CAST: Packets are far below 2 GiB.
+        let paged = unsafe { (*skb).data_len } as c_int;
+        // SAFETY: As above; the packet is not shared (`IFF_TX_SKB_SHARING` is off).
+        if unsafe { bindings::__pskb_pull_tail(skb, paged) }.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
     /// Frees the packet as lost. Any context.
     pub(crate) fn drop_with(self, reason: DropReason) {
         // SAFETY: The reference is ours to give up.
@@ -176,28 +240,43 @@ impl Drop for SkBuff {
 }
 
 // SAFETY: A packet's head is in the direct mapping; head and fragments stay as they are as long as
-// the reference is held, as nobody may move the data of a packet that is being transmitted.
+// the reference is held, as nobody may move the data of a packet that is being transmitted. The same
+// holds for the packets that continue it, which it owns.
 unsafe impl grant::Source for SkBuff {
     fn for_each_region(&self, mut f: impl FnMut(grant::Region)) {
-        let skb = self.raw.as_ptr();
+        // SAFETY: By the type invariant.
+        unsafe { for_each_region(self.raw.as_ptr(), &mut f) };
 
-        // SAFETY: By the type invariant, for this and the calls below.
-        let head = unsafe { bindings::xnb_skb_headlen(skb) };
-        if head > 0 {
-            // SAFETY: As above.
-            f(grant::Region::Linear(unsafe { (*skb).data }, head as usize));
-        }
-
-        // The stack linearises packets with a fragment list: the device does not offer
-        // NETIF_F_FRAGLIST.
-        //
         // SAFETY: As above.
-        let fragments = unsafe { bindings::xnb_skb_nr_frags(skb) };
-        for i in 0..fragments {
-            let (mut offset, mut len) = (0, 0);
-            // SAFETY: As above, and `i` is below the number of fragments.
-            let page = unsafe { bindings::xnb_skb_frag(skb, i, &mut offset, &mut len) };
-            f(grant::Region::Page(page, offset as usize, len as usize));
+        let mut next = unsafe { bindings::xnb_skb_frag_list(self.raw.as_ptr()) };
+        while !next.is_null() {
+            // SAFETY: A packet on the list of this one is valid as long as this one is.
+            unsafe { for_each_region(next, &mut f) };
+            // SAFETY: As above.
+            next = unsafe { (*next).__bindgen_anon_1.__bindgen_anon_1.next };
         }
+    }
+}
+
+/// Calls `f` with the head and the fragments of one packet.
+///
+/// # Safety
+///
+/// `skb` must be valid.
+unsafe fn for_each_region(skb: *mut bindings::sk_buff, f: &mut impl FnMut(grant::Region)) {
+    // SAFETY: By the safety requirement, for this and the calls below.
+    let head = unsafe { bindings::xnb_skb_headlen(skb) };
+    if head > 0 {
+        // SAFETY: As above.
+        f(grant::Region::Linear(unsafe { (*skb).data }, head as usize));
+    }
+
+    // SAFETY: As above.
+    let fragments = unsafe { bindings::xnb_skb_nr_frags(skb) };
+    for i in 0..fragments {
+        let (mut offset, mut len) = (0, 0);
+        // SAFETY: As above, and `i` is below the number of fragments.
+        let page = unsafe { bindings::xnb_skb_frag(skb, i, &mut offset, &mut len) };
+        f(grant::Region::Page(page, offset as usize, len as usize));
     }
 }

@@ -10,6 +10,7 @@ use super::{
         Refusal, //
     },
     interface::Interface,
+    rate, //
 };
 use crate::{
     net::device::Registration,
@@ -53,10 +54,14 @@ use netif::{
 const HOTPLUG_STATUS: &CStr = c"hotplug-status";
 
 /// Set to 1 for frontends to see: what this backend can do.
-const FEATURES: [&CStr; 3] = [
+const FEATURES: [&CStr; 7] = [
     c"feature-sg",
+    c"feature-gso-tcpv4",
+    c"feature-gso-tcpv6",
     c"feature-ipv6-csum-offload",
     c"feature-rx-copy",
+    c"feature-multicast-control",
+    c"feature-dynamic-multicast-control",
 ];
 
 static IDS: IdArray<xenbus::DeviceId, (), 1> =
@@ -89,6 +94,7 @@ struct State {
     // These two refer back to `Shared`; `Shared::dismantle` takes them out.
     netdev: Option<Registration<Interface>>,
     hotplug: Option<Pin<KBox<Watch<Hotplug>>>>,
+    rate: Option<Pin<KBox<Watch<rate::Toolstack>>>>,
 }
 
 /// Waits for the toolstack's script.
@@ -118,6 +124,7 @@ impl xenbus::Driver for Backend {
                     connection: None,
                     netdev: None,
                     hotplug: None,
+                    rate: None,
                 }),
             }),
             GFP_KERNEL,
@@ -154,6 +161,19 @@ impl xenbus::Driver for Backend {
                     }
                 }
                 Step::Disconnect => state.disconnect(),
+                Step::Reconfigure => {
+                    if let Err(refusal) = state.reconfigure(dev) {
+                        dev.report_error(refusal.error(), fmt!("{refusal}"));
+                        state.disconnect();
+                        shared.publish(&mut state, xenbus_state::Backend::Closing);
+                        break;
+                    }
+                }
+                Step::Publish(xenbus_state::Backend::Connected) => {
+                    state.own = xenbus_state::Backend::Connected;
+                    state.published = false;
+                    shared.publish_connected(&mut state);
+                }
                 Step::Publish(own) => shared.publish(&mut state, *own),
                 Step::ReleaseIfOffline if dev.is_online() => (),
                 Step::ReleaseIfOffline | Step::Release => return Outcome::Unregister,
@@ -212,7 +232,12 @@ impl Shared {
             .inspect_err(|err| {
                 dev.report_error(*err, fmt!("making the network device failed"));
             })?;
-        self.state.lock().netdev = Some(netdev);
+        let rate = rate::Toolstack::watch(dev, netdev.handle().data().rate.clone())?;
+        {
+            let mut state = self.state.lock();
+            state.netdev = Some(netdev);
+            state.rate = Some(rate);
+        }
 
         offer(dev, max_queues).inspect_err(|err| {
             dev.report_error(*err, fmt!("writing the backend's features failed"));
@@ -287,18 +312,27 @@ impl Shared {
 
     /// Gives back everything, in whatever state of setting up or serving this is.
     fn dismantle(&self) {
-        let (hotplug, netdev) = {
+        let (hotplug, rate, netdev) = {
             let mut state = self.state.lock();
             state.disconnect();
-            (state.hotplug.take(), state.netdev.take())
+            (state.hotplug.take(), state.rate.take(), state.netdev.take())
         };
         // Without the mutex, which the watch and the cut-off take.
         drop(hotplug);
+        drop(rate);
         drop(netdev);
     }
 }
 
 impl State {
+    /// Takes over what a connected frontend changed.
+    fn reconfigure(&self, dev: &xenbus::Device<device::Core<'_>>) -> Result<(), Refusal> {
+        if let (Some(connection), Some(netdev)) = (&self.connection, &self.netdev) {
+            connection.set_headroom(netdev.handle(), Frontend::read_headroom(dev)?);
+        }
+        Ok(())
+    }
+
     /// Ends the connection, if there is one.
     fn disconnect(&mut self) {
         self.published = false;
@@ -351,12 +385,14 @@ fn check_mac(dev: &xenbus::Device<device::Core<'_>>) -> Result {
 fn offer(dev: &xenbus::Device<device::Core<'_>>, max_queues: u16) -> Result {
     let dir = dev.nodename();
     let split = u32::from(parameters::separate_tx_rx_irq());
+    let headroom = u32::from(parameters::provides_xdp_headroom());
 
     Transaction::run(|transaction| {
         for key in FEATURES {
             transaction.write(dir, key, fmt!("1"))?;
         }
         transaction.write(dir, c"feature-rx-flip", fmt!("0"))?;
+        transaction.write(dir, c"feature-xdp-headroom", fmt!("{headroom}"))?;
         transaction.write(dir, c"multi-queue-max-queues", fmt!("{max_queues}"))?;
         transaction.write(dir, c"feature-split-event-channels", fmt!("{split}"))
     })

@@ -17,6 +17,7 @@ use super::{
     guest_rx,
     guest_tx,
     interface::Interface,
+    multicast,
     queue::Queue, //
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
             Channel, //
         },
         ring::Ring,
+        watch::Watch,
         xenbus, //
     },
 };
@@ -41,7 +43,8 @@ use kernel::{
 };
 use netif::{
     fault::Fault,
-    ring::BackRing, //
+    ring::BackRing,
+    rx_plan::Headroom, //
 };
 
 /// The event channels of one queue.
@@ -61,6 +64,7 @@ struct Links {
 /// A connection. It must be ended by [`Connection::close`], not by dropping it.
 pub(super) struct Connection {
     channels: KVec<Channels>,
+    multicast: Pin<KBox<Watch<multicast::Request>>>,
 }
 
 impl Connection {
@@ -94,7 +98,18 @@ impl Connection {
                 .map_err(|_| failed(ENOMEM))?;
         }
 
-        let this = Self { channels };
+        let multicast =
+            multicast::Request::watch(dev, netdev.data().multicast.clone()).map_err(|err| {
+                Refusal::Failed {
+                    what: "watching request-multicast-control of vif",
+                    value: dev.otherend_id().into(),
+                    err,
+                }
+            })?;
+        let this = Self {
+            channels,
+            multicast,
+        };
         match this.start(netdev, frontend, links) {
             Ok(()) => Ok(this),
             Err(err) => {
@@ -130,14 +145,8 @@ impl Connection {
         let links = Links {
             guest_tx: guest_tx::Link::new(tx, tx_indices, channels.guest_tx(), domid)
                 .map_err(starting)?,
-            guest_rx: guest_rx::Link::new(
-                rx,
-                rx_indices,
-                channels.guest_rx(),
-                domid,
-                &frontend.features,
-            )
-            .map_err(starting)?,
+            guest_rx: guest_rx::Link::new(rx, rx_indices, channels.guest_rx(), domid, frontend)
+                .map_err(starting)?,
         };
         Ok((channels, links))
     }
@@ -178,6 +187,21 @@ impl Connection {
         fault
     }
 
+    /// Leaves the frontend another headroom. May sleep; takes the RTNL.
+    pub(super) fn set_headroom(&self, netdev: &Handle<Interface>, headroom: Headroom) {
+        let mut guard = rtnl::lock();
+        let rtnl = guard.token();
+        for Channels { queue, .. } in &self.channels {
+            queue.stop(rtnl);
+            if let Ok(guest_rx) = queue.guest_rx.state(rtnl) {
+                guest_rx.set_headroom(headroom);
+            }
+            if netdev.is_running(rtnl) {
+                queue.start(rtnl);
+            }
+        }
+    }
+
     /// Closes the device to the stack and gives back everything of the frontend's: when this
     /// returns, its rings are unmapped and its event channels closed. Takes as long as a poll at
     /// most. May sleep; takes the RTNL.
@@ -195,6 +219,8 @@ impl Connection {
                 }
             }
         }
+        drop(self.multicast);
+        netdev.data().multicast.forget();
         // The polls have let go of the rings, which unmapped them, and of the channels: this closes
         // them.
         drop(self.channels);

@@ -23,8 +23,14 @@ pub(super) struct GuestTx {
     pub(super) drops: [Counter; Drop::ALL.len()],
     /// Packets dropped as the guest's pages could not be copied from.
     pub(super) copy_failed: Counter,
-    /// Packets dropped as their checksum was left out, and no place for it found.
+    /// Packets dropped as their headers contradict what was said of checksum or segmentation.
     pub(super) bad_headers: Counter,
+    /// Packets to be segmented that came with a checksum, which had to be made blank.
+    pub(super) gso_checksum_fixup: Counter,
+    /// Changes of the multicast filter that were refused.
+    pub(super) multicast_refused: Counter,
+    /// How often the guest had to wait as it had used up its rate.
+    pub(super) rate_limited: Counter,
     /// Packets dropped for want of memory.
     pub(super) no_memory: Counter,
 }
@@ -40,6 +46,8 @@ pub(super) struct GuestRx {
     pub(super) copy_failed: Counter,
     /// Packets dropped as the guest does not take packets of their size.
     pub(super) too_long: Counter,
+    /// Packets in too many pieces, dropped for want of memory to make them one.
+    pub(super) no_memory: Counter,
     /// Packets dropped as the guest did not post the buffers for them in time.
     pub(super) expired: Counter,
     /// How often the guest owed buffers for so long that it lost its carrier.
@@ -51,6 +59,8 @@ pub(super) struct GuestRx {
 pub(super) struct Pending {
     /// Packets dropped as the frontend was not connected.
     pub(super) not_connected: Counter,
+    /// Packets dropped as the guest does not listen to their group.
+    pub(super) filtered: Counter,
 }
 
 /// All counters of a queue.
@@ -91,6 +101,18 @@ impl Counters {
             self.guest_tx.bad_headers.get(),
         );
         f(fmt!("guest_tx_no_memory"), self.guest_tx.no_memory.get());
+        f(
+            fmt!("guest_tx_gso_csum_fixup"),
+            self.guest_tx.gso_checksum_fixup.get(),
+        );
+        f(
+            fmt!("guest_tx_mcast_refused"),
+            self.guest_tx.multicast_refused.get(),
+        );
+        f(
+            fmt!("guest_tx_rate_limited"),
+            self.guest_tx.rate_limited.get(),
+        );
         f(fmt!("guest_rx_packets"), self.guest_rx.packets.get());
         f(fmt!("guest_rx_bytes"), self.guest_rx.bytes.get());
         f(
@@ -98,12 +120,14 @@ impl Counters {
             self.guest_rx.copy_failed.get(),
         );
         f(fmt!("guest_rx_too_long"), self.guest_rx.too_long.get());
+        f(fmt!("guest_rx_no_memory"), self.guest_rx.no_memory.get());
         f(fmt!("guest_rx_expired"), self.guest_rx.expired.get());
         f(fmt!("guest_rx_stalls"), self.guest_rx.stalls.get());
         f(
             fmt!("guest_rx_not_connected"),
             self.pending.not_connected.get(),
         );
+        f(fmt!("guest_rx_filtered"), self.pending.filtered.get());
         f(fmt!("guest_rx_disconnected"), self.disconnected.get());
     }
 }

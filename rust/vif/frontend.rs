@@ -19,9 +19,12 @@ use kernel::{
     prelude::*,
     str::CString, //
 };
-use netif::keys::{
-    self,
-    Features, //
+use netif::{
+    keys::{
+        self,
+        Features, //
+    },
+    rx_plan::Headroom, //
 };
 
 /// The ports of a frontend's event channels.
@@ -48,6 +51,8 @@ pub(super) struct Frontend {
     pub(super) queues: KVec<FrontendQueue>,
     /// What it can take.
     pub(super) features: Features,
+    /// The room that it wants before each packet.
+    pub(super) headroom: Headroom,
 }
 
 /// The name of one of a frontend's keys.
@@ -238,7 +243,26 @@ impl Frontend {
                 rx_notify: reader.flag(c"feature-rx-notify")?,
                 no_csum_offload: reader.flag(c"feature-no-csum-offload")?,
                 ipv6_csum_offload: reader.flag(c"feature-ipv6-csum-offload")?,
+                gso_tcpv4: reader.flag(c"feature-gso-tcpv4")?,
+                gso_tcpv6: reader.flag(c"feature-gso-tcpv6")?,
             },
+            headroom: Self::read_headroom(dev)?,
+        })
+    }
+
+    /// Reads the room that the frontend of `dev` wants, which it may change while it is connected.
+    /// May sleep.
+    pub(super) fn read_headroom(dev: &xenbus::Device<device::Bound>) -> Result<Headroom, Refusal> {
+        let reader = Reader {
+            dir: dev.otherend(),
+            queue: None,
+        };
+        let name = c"xdp-headroom";
+        let value = reader.optional(name)?.unwrap_or(0);
+        Headroom::new(value).ok_or(Refusal::Unsupported {
+            key: reader.key(name),
+            value,
+            why: "this backend leaves 2048 bytes at most",
         })
     }
 

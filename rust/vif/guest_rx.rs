@@ -11,6 +11,7 @@ use super::{
         Doorbell,
         Worked, //
     },
+    frontend::Frontend,
     interface::Interface,
     patience::{
         Debt,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     net::{
-        jiffies::Tick,
+        clock::Tick,
         napi::{
             Context,
             Poll,
@@ -48,38 +49,27 @@ use kernel::{
 use netif::{
     eoi::Direction,
     fault::Fault,
-    keys,
     ring::BackRing,
     rx_plan::{
-        self,
-        Scatter, //
+        Accepts,
+        Headroom,
+        Plan,
+        MAX_SLOTS, //
     },
-    tx_chain::Checksum,
     wire::{
         RxRequest,
-        RxResponse,
-        Status,
-        MAX_PACKET,
-        PAGE_SIZE,
         RING_SIZE, //
     },
 };
 
-/// The most buffers that one packet can need.
-const MAX_SLOTS: usize = MAX_PACKET.div_ceil(PAGE_SIZE) as usize;
-
-/// The most copies that one packet can need: one for each page that its pieces (the header and up to
-/// 45 fragments, depending on the kernel's configuration) touch, and one more for each buffer.
-const MAX_COPIES: usize = 2 * 46 + 2 * MAX_SLOTS;
-
-/// Copies in one hypercall: room for a poll's usual budget of packets.
+/// Copies in one hypercall: room for a poll's usual budget of packets, and for one packet in as many
+/// pieces as there usually are at most: one of 64 KiB that GRO made of many small ones. A packet in
+/// more is made one piece first.
 const BATCH_COPIES: usize = 256;
 
 /// A packet that is being copied to the guest.
 struct InFlight {
-    len: u32,
-    slots: u32,
-    checksum: Checksum,
+    plan: Plan,
     ids: [u16; MAX_SLOTS],
 }
 
@@ -89,7 +79,7 @@ pub(super) struct Link {
     indices: BackRing,
     channel: Arc<Channel<Doorbell>>,
     batch: Batch<(SkBuff, InFlight)>,
-    scatter_gather: bool,
+    accepts: Accepts,
     worked: Worked,
     patience: Patience,
     /// Taken off the queue, and waiting for buffers.
@@ -105,16 +95,19 @@ impl Link {
         indices: BackRing,
         channel: Arc<Channel<Doorbell>>,
         domid: DomId,
-        features: &keys::Features,
+        frontend: &Frontend,
     ) -> Result<Self> {
         Ok(Self {
             ring,
             indices,
             channel,
             batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
-            scatter_gather: features.sg,
+            accepts: Accepts {
+                scatter_gather: frontend.features.sg,
+                headroom: frontend.headroom,
+            },
             worked: Worked::new(),
-            patience: Patience::with(features),
+            patience: Patience::with(&frontend.features),
             next: None,
             debt: None,
         })
@@ -157,6 +150,13 @@ impl GuestRx {
                 1
             }
             None => 0,
+        }
+    }
+
+    /// Leaves the frontend another headroom from the next poll on.
+    pub(super) fn set_headroom(&mut self, headroom: Headroom) {
+        if let Some(link) = &mut self.link {
+            link.accepts.headroom = headroom;
         }
     }
 
@@ -261,13 +261,15 @@ impl Link {
                 break;
             };
             let len = skb.len();
-            let Ok(slots) = rx_plan::check_len(len, self.scatter_gather) else {
+            let (checksum, gso) = (skb.checksum(), skb.gso());
+            let Ok(plan) = Plan::new(len, checksum, gso, None, &self.accepts) else {
                 counters.too_long.add(1);
                 completed.add(len);
                 skb.drop_with(DropReason::TooBig);
                 sent = sent.wrapping_add(1);
                 continue;
             };
+            let slots = plan.slots();
             if slots > available {
                 let now = Tick::now();
                 self.debt
@@ -286,11 +288,9 @@ impl Link {
             if self.debt.is_some() {
                 self.forgive(napi);
             }
-            if !self.batch.has_room(MAX_COPIES) {
-                self.flush(napi, counters, completed)?;
+            if self.place(napi, skb, &plan, counters, completed)? {
+                available = available.wrapping_sub(slots);
             }
-            self.start_copy(skb, slots, counters, completed);
-            available = available.wrapping_sub(slots);
             sent = sent.wrapping_add(1);
         }
 
@@ -325,15 +325,40 @@ impl Link {
         }
     }
 
-    /// Lays a packet out on the next `slots` buffers, and adds its copies to the batch.
-    fn start_copy(
+    /// Lays a packet out on the next buffers, and says whether it did: a packet in too many pieces is
+    /// dropped for want of memory to make it one.
+    fn place(
         &mut self,
+        napi: &Context<'_, GuestRx>,
         skb: SkBuff,
-        slots: u32,
+        plan: &Plan,
         counters: &counters::GuestRx,
         completed: &mut Completed,
-    ) {
-        let len = skb.len();
+    ) -> Result<bool, Fault> {
+        let Err(skb) = self.start_copy(skb, plan) else {
+            return Ok(true);
+        };
+        // The batch has no room for it. An empty one may have.
+        self.flush(napi, counters, completed)?;
+        let Err(mut skb) = self.start_copy(skb, plan) else {
+            return Ok(true);
+        };
+        let skb = match skb.linearize() {
+            Ok(()) => match self.start_copy(skb, plan) {
+                Ok(()) => return Ok(true),
+                Err(skb) => skb,
+            },
+            Err(_) => skb,
+        };
+        counters.no_memory.add(1);
+        completed.add(plan.len());
+        skb.drop_with(DropReason::NoMemory);
+        Ok(false)
+    }
+
+    /// Adds the copies of a packet to the batch, if they fit.
+    fn start_copy(&mut self, skb: SkBuff, plan: &Plan) -> Result<(), SkBuff> {
+        let slots = plan.slots();
         let mut grefs = [0; MAX_SLOTS];
         let mut ids = [0; MAX_SLOTS];
         for ((gref, id), ahead) in grefs.iter_mut().zip(&mut ids).zip(0..slots) {
@@ -342,31 +367,20 @@ impl Link {
             *id = request.id;
         }
 
-        let in_flight = InFlight {
-            len,
-            slots,
-            checksum: skb.checksum(),
-            ids,
-        };
-        let mut scatter = Scatter::new(len);
-        let added = self.batch.drain((skb, in_flight), |follow| {
-            let place = scatter.place(follow)?;
-            Some(Foreign {
-                gref: *grefs.get(place.slot as usize)?,
-                offset: place.offset,
-                len: place.len,
+        let in_flight = InFlight { plan: *plan, ids };
+        let mut scatter = plan.scatter();
+        self.batch
+            .drain((skb, in_flight), |follow| {
+                let place = scatter.place(follow)?;
+                Some(Foreign {
+                    gref: *grefs.get(place.slot as usize)?,
+                    offset: place.offset,
+                    len: place.len,
+                })
             })
-        });
-        match added {
-            Ok(()) => self.indices.consume(slots),
-            // There was room for the largest packet, so this does not happen; if it does, the
-            // buffers stay for the next one.
-            Err((skb, _)) => {
-                counters.too_long.add(1);
-                completed.add(len);
-                skb.drop_with(DropReason::TooBig);
-            }
-        }
+            .map_err(|(skb, _)| skb)?;
+        self.indices.consume(slots);
+        Ok(())
     }
 
     /// Makes all copies, and answers with at most one event.
@@ -382,10 +396,10 @@ impl Link {
 
         self.batch.submit(|(skb, packet), copied| {
             outcome = outcome.and(respond(ring, indices, &packet, copied));
-            completed.add(packet.len);
+            completed.add(packet.plan.len());
             if copied {
                 counters.packets.add(1);
-                counters.bytes.add(packet.len.into());
+                counters.bytes.add(packet.plan.len().into());
                 skb.consume(napi);
             } else {
                 counters.copy_failed.add(1);
@@ -409,20 +423,8 @@ fn respond(
     packet: &InFlight,
     copied: bool,
 ) -> Result<(), Fault> {
-    for (slot, id) in (0..packet.slots).zip(packet.ids) {
-        let status = if copied {
-            // CAST: At most a page.
-            rx_plan::slot_len(packet.len, slot) as i16
-        } else {
-            Status::Error.as_i16()
-        };
-        let response = RxResponse {
-            id,
-            offset: 0,
-            flags: rx_plan::response_flags(slot, packet.slots, packet.checksum),
-            status,
-        };
-        ring.write(indices.answer()?, response.to_words());
+    for (slot, id) in (0..packet.plan.slots()).zip(packet.ids) {
+        ring.write(indices.answer()?, packet.plan.response(slot, id, copied));
     }
     Ok(())
 }

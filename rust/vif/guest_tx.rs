@@ -13,7 +13,8 @@ use super::{
         Worked, //
     },
     interface::Interface,
-    queue::Queue, //
+    queue::Queue,
+    rate::Allowance, //
 };
 use crate::{
     net::{
@@ -24,6 +25,7 @@ use crate::{
         },
         skb::{
             DropReason,
+            Offload,
             ReceiveBuffer,
             SkBuff, //
         },
@@ -48,11 +50,11 @@ use netif::{
     eoi::Direction,
     fault::Fault,
     gather::Gather,
+    packet::Packet,
     ring::BackRing,
     tx_chain::{
         self,
-        Checksum,
-        Packet, //
+        Request, //
     },
     wire::{
         TxRequest,
@@ -73,7 +75,7 @@ const BATCH_COPIES: usize = 256;
 /// A packet whose bytes are being copied.
 struct InFlight {
     len: u32,
-    checksum: Checksum,
+    offload: Offload,
     /// Its part of the answers.
     answers: Range<usize>,
 }
@@ -184,9 +186,15 @@ impl Link {
     ) -> Result<Polled, Fault> {
         let mut available = self.indices.unconsumed(self.ring.req_prod())?;
         let mut taken: u32 = 0;
+        let allowance = napi.device().data().rate.now();
+        let mut allowed = Ok(());
 
         while available > 0 && taken < budget && self.batch.has_room(MAX_COPIES) {
-            let entries = self.take_packet(napi, &queue.counters.guest_tx, available)?;
+            allowed = allowance.ready();
+            if allowed.is_err() {
+                break;
+            }
+            let entries = self.take_packet(napi, queue, &allowance, available)?;
             taken = taken.wrapping_add(entries);
             available = available.wrapping_sub(entries);
         }
@@ -198,7 +206,11 @@ impl Link {
             napi.receive(skb);
         }
 
-        if taken >= budget || available > 0 || self.more_after_asking()? {
+        if let Err(wait) = allowed {
+            // The guest is not asked for an event: what it posts meanwhile is found by this poll.
+            queue.counters.guest_tx.rate_limited.add(1);
+            napi.schedule_after(wait);
+        } else if taken >= budget || available > 0 || self.more_after_asking()? {
             return Ok(Polled::Again);
         }
         self.worked.finish(&self.channel, Direction::GuestTx);
@@ -209,9 +221,11 @@ impl Link {
     fn take_packet(
         &mut self,
         napi: &Context<'_, GuestTx>,
-        counters: &counters::GuestTx,
+        queue: &Queue,
+        allowance: &Allowance<'_>,
         available: u32,
     ) -> Result<u32, Fault> {
+        let counters = &queue.counters.guest_tx;
         let first = self.answers.len();
         let (ring, indices) = (&self.ring, &self.indices);
         let chain = tx_chain::parse(
@@ -224,7 +238,16 @@ impl Link {
 
         let answers = first..self.answers.len();
         match chain.outcome {
-            Ok(packet) => self.start_copy(napi, counters, &packet, answers),
+            Ok(Request::Packet(packet)) => {
+                allowance.charge(packet.len());
+                self.start_copy(napi, counters, &packet, answers);
+            }
+            Ok(Request::Multicast(change)) => {
+                if napi.device().data().multicast.change(change).is_err() {
+                    counters.multicast_refused.add(1);
+                    self.answers.fail(answers);
+                }
+            }
             Err(reason) => {
                 if let Some(counter) = counters.drops.get(reason.index()) {
                     counter.add(1);
@@ -250,7 +273,7 @@ impl Link {
 
         let in_flight = InFlight {
             len: packet.len(),
-            checksum: packet.checksum(),
+            offload: Offload::new(packet.checksum(), packet.gso(), packet.hash()),
             answers,
         };
         let mut gather = Gather::new(packet.slots());
@@ -281,7 +304,10 @@ impl Link {
                 return;
             }
             let len = packet.len;
-            match buffer.received(napi.device(), queue, packet.checksum) {
+            if packet.offload.is_fixup() {
+                counters.gso_checksum_fixup.add(1);
+            }
+            match buffer.received(napi.device(), queue, &packet.offload) {
                 // Has room for as many packets as the ring has entries.
                 Ok(skb) => match ready.push_within_capacity(skb) {
                     Ok(()) => {

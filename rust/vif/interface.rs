@@ -4,7 +4,9 @@
 
 use super::{
     cutoff::CutOff,
-    queue::Queue, //
+    multicast::Multicast,
+    queue::Queue,
+    rate::RateLimit, //
 };
 use crate::{
     net::{
@@ -43,7 +45,8 @@ use kernel::{
 };
 use netif::{
     keys,
-    mtu, //
+    mtu,
+    wire::MAX_PACKET, //
 };
 
 /// The Ethernet address of every vif: the highest there is, so that a bridge with a vif in it never
@@ -51,10 +54,13 @@ use netif::{
 const ADDRESS: [u8; 6] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];
 
 /// What a frontend could take if it could take everything that this driver has.
-const FEATURES: [Features; 3] = [
+const FEATURES: [Features; 6] = [
     Features::SCATTER_GATHER,
+    Features::FRAGMENT_LIST,
     Features::IPV4_CHECKSUM,
     Features::IPV6_CHECKSUM,
+    Features::TCPV4_SEGMENTATION,
+    Features::TCPV6_SEGMENTATION,
 ];
 
 /// The private data of the network device.
@@ -64,10 +70,12 @@ pub(super) struct Interface {
     connected: Atomic<u32>,
     /// How many of these wait for buffers that their guest has owed for too long.
     stalled: Atomic<u32>,
-    // What the frontend can take. Written under the RTNL.
-    scatter_gather: Atomic<bool>,
-    ipv4_checksum: Atomic<bool>,
-    ipv6_checksum: Atomic<bool>,
+    /// Which of `FEATURES` the frontend can take. Written under the RTNL.
+    takes: [Atomic<bool>; FEATURES.len()],
+    /// Which multicast packets the guest wants.
+    pub(super) multicast: Arc<Multicast>,
+    /// How much the guest may send.
+    pub(super) rate: Arc<RateLimit>,
 }
 
 impl Interface {
@@ -80,14 +88,15 @@ impl Interface {
         cutoff: &Arc<CutOff>,
     ) -> Result<Registration<Self>> {
         let name = CString::try_from_fmt(fmt!("vif{domid}.{handle}"))?;
-        let [sg, ipv4, ipv6] = FEATURES;
+        let [sg, list, ipv4, ipv6, tso4, tso6] = FEATURES;
         let description = Description {
             parent: parent.as_ref(),
             name: &name,
             queues: max_queues.into(),
             address: ADDRESS,
-            features: sg | ipv4 | ipv6,
+            features: sg | list | ipv4 | ipv6 | tso4 | tso6,
             mtu_range: (mtu::MIN, mtu::MAX),
+            max_segmentation: MAX_PACKET,
         };
 
         Registration::new(&description, |unfinished| {
@@ -101,9 +110,9 @@ impl Interface {
                 queues,
                 connected: Atomic::new(0),
                 stalled: Atomic::new(0),
-                scatter_gather: Atomic::new(false),
-                ipv4_checksum: Atomic::new(false),
-                ipv6_checksum: Atomic::new(false),
+                takes: [const { Atomic::new(false) }; FEATURES.len()],
+                multicast: Multicast::new()?,
+                rate: RateLimit::new()?,
             })
         })
     }
@@ -197,11 +206,23 @@ impl Interface {
         }
     }
 
+    fn takes_several_slots(&self) -> bool {
+        let [sg, ..] = &self.takes;
+        sg.load(Relaxed)
+    }
+
     fn set_features(&self, features: &keys::Features) {
-        self.scatter_gather.store(features.sg, Relaxed);
-        self.ipv4_checksum.store(!features.no_csum_offload, Relaxed);
-        self.ipv6_checksum
-            .store(features.ipv6_csum_offload, Relaxed);
+        let takes = [
+            features.sg,
+            features.sg,
+            !features.no_csum_offload,
+            features.ipv6_csum_offload,
+            features.gso_tcpv4,
+            features.gso_tcpv6,
+        ];
+        for (to, from) in self.takes.iter().zip(takes) {
+            to.store(from, Relaxed);
+        }
     }
 }
 
@@ -234,6 +255,13 @@ impl Operations for Interface {
             queue.counters.pending.not_connected.add(1);
             return skb.drop_with(DropReason::NotReady);
         }
+        let wanted = skb
+            .destination()
+            .is_some_and(|destination| this.multicast.accepts(&destination));
+        if !wanted {
+            queue.counters.pending.filtered.add(1);
+            return skb.drop_with(DropReason::Filtered);
+        }
         queue.transmit(device, skb);
     }
 
@@ -250,8 +278,10 @@ impl Operations for Interface {
             add(&mut sum.tx_bytes, counters.guest_rx.bytes.get());
             add(&mut sum.tx_errors, counters.guest_rx.copy_failed.get());
             add(&mut sum.tx_dropped, counters.guest_rx.too_long.get());
+            add(&mut sum.tx_dropped, counters.guest_rx.no_memory.get());
             add(&mut sum.tx_dropped, counters.guest_rx.expired.get());
             add(&mut sum.tx_dropped, counters.pending.not_connected.get());
+            add(&mut sum.tx_dropped, counters.pending.filtered.get());
             add(&mut sum.tx_dropped, counters.disconnected.get());
         }
         sum
@@ -259,18 +289,13 @@ impl Operations for Interface {
 
     fn max_mtu(&self) -> u32 {
         // Before a frontend is there, the device may be prepared for any; connecting clamps.
-        mtu::max(self.connected.load(Relaxed) == 0 || self.scatter_gather.load(Relaxed))
+        mtu::max(self.connected.load(Relaxed) == 0 || self.takes_several_slots())
     }
 
     fn fix_features(&self, wanted: Features) -> Features {
         let mut features = wanted;
-        let can = [
-            self.scatter_gather.load(Relaxed),
-            self.ipv4_checksum.load(Relaxed),
-            self.ipv6_checksum.load(Relaxed),
-        ];
-        for (feature, can) in FEATURES.into_iter().zip(can) {
-            if !can {
+        for (feature, takes) in FEATURES.into_iter().zip(&self.takes) {
+            if !takes.load(Relaxed) {
                 features = features - feature;
             }
         }

@@ -7,7 +7,7 @@
 //! the stall timeout loses its carrier, until it posts them.
 
 use crate::{
-    net::jiffies::{
+    net::clock::{
         to_nsecs,
         Tick, //
     },

@@ -20,6 +20,13 @@ impl Features {
     /// Takes TCP and UDP over IPv6 without checksum.
     pub(crate) const IPV6_CHECKSUM: Self = Self(1 << bindings::NETIF_F_IPV6_CSUM_BIT);
 
+    /// Takes packets that are continued by others.
+    pub(crate) const FRAGMENT_LIST: Self = Self(1 << bindings::NETIF_F_FRAGLIST_BIT);
+    /// Takes TCP over IPv4 that is yet to be segmented.
+    pub(crate) const TCPV4_SEGMENTATION: Self = Self(1 << bindings::NETIF_F_TSO_BIT);
+    /// Takes TCP over IPv6 that is yet to be segmented.
+    pub(crate) const TCPV6_SEGMENTATION: Self = Self(1 << bindings::NETIF_F_TSO6_BIT);
+
     pub(in super::super) const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }

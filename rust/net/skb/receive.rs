@@ -19,7 +19,14 @@ use kernel::{
     error::to_result,
     prelude::*, //
 };
-use netif::tx_chain::Checksum;
+use netif::{
+    extra::{
+        FlowHash,
+        Gso,
+        GsoKind, //
+    },
+    packet::Checksum, //
+};
 
 /// Packets up to this length are received into one linear buffer: with its headroom and trailer it
 /// fills half a page, and a packet of a 1500-byte MTU with VLAN tags fits. Bytes.
@@ -87,16 +94,17 @@ impl ReceiveBuffer {
     ///
     /// # Errors
     ///
-    /// The packet, when its sender left out a checksum and its headers do not tell which.
+    /// The packet, when its sender left out a checksum and its headers do not tell which, or when
+    /// they contradict how it is to be segmented.
     pub(crate) fn received<T: Operations>(
         self,
         device: &Handle<T>,
         queue: u16,
-        checksum: Checksum,
+        offload: &Offload,
     ) -> Result<SkBuff, SkBuff> {
         let skb = self.0;
         let raw = skb.raw.as_ptr();
-        let ip_summed = match checksum {
+        let ip_summed = match offload.checksum {
             Checksum::None => bindings::CHECKSUM_NONE,
             Checksum::Blank => bindings::CHECKSUM_PARTIAL,
             Checksum::Validated => bindings::CHECKSUM_UNNECESSARY,
@@ -107,11 +115,22 @@ impl ReceiveBuffer {
         // CAST: The constants are 0 to 3.
         unsafe { bindings::xnb_skb_prepare(raw, device.as_raw(), queue, ip_summed as u8) };
 
-        if checksum == Checksum::Blank {
-            // SAFETY: As above.
-            if to_result(unsafe { bindings::skb_checksum_setup(raw, false) }).is_err() {
+        if offload.checksum == Checksum::Blank {
+            // SAFETY: As above. What the sender left out is the checksum over the payload; that over
+            // the pseudo header is made anew for one that left out nothing.
+            let done = unsafe { bindings::skb_checksum_setup(raw, offload.recalculate) };
+            if to_result(done).is_err() {
                 return Err(skb);
             }
+        }
+        if let Some(gso) = offload.gso {
+            if skb.set_gso(gso).is_err() {
+                return Err(skb);
+            }
+        }
+        if let Some(hash) = offload.hash {
+            // SAFETY: As above.
+            unsafe { bindings::xnb_skb_set_hash(raw, hash.value, hash.kind.has_ports()) };
         }
         Ok(skb)
     }
@@ -119,6 +138,70 @@ impl ReceiveBuffer {
     /// Gives the buffers back.
     pub(crate) fn discard(self, reason: super::DropReason) {
         self.0.drop_with(reason);
+    }
+}
+
+/// What a packet's sender says of it, to spare work on the way.
+pub(crate) struct Offload {
+    checksum: Checksum,
+    recalculate: bool,
+    gso: Option<Gso>,
+    hash: Option<FlowHash>,
+}
+
+impl Offload {
+    /// What the sender says. A packet that is to be segmented has its checksum left out, as each
+    /// segment has one of its own: one that came with a checksum has it made blank.
+    pub(crate) fn new(checksum: Checksum, gso: Option<Gso>, hash: Option<FlowHash>) -> Self {
+        let recalculate = gso.is_some() && checksum != Checksum::Blank;
+        Self {
+            checksum: if recalculate {
+                Checksum::Blank
+            } else {
+                checksum
+            },
+            recalculate,
+            gso,
+            hash,
+        }
+    }
+
+    /// Does the checksum have to be made blank?
+    pub(crate) fn is_fixup(&self) -> bool {
+        self.recalculate
+    }
+}
+
+impl SkBuff {
+    /// Marks a received packet, whose checksum is set up, as yet to be segmented.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not what `gso` is for.
+    fn set_gso(&self, gso: Gso) -> Result {
+        let raw = self.raw.as_ptr();
+        let (ethertype, kind) = match gso.kind() {
+            GsoKind::TcpV4 => (bindings::ETH_P_IP, super::GSO_TCPV4),
+            GsoKind::TcpV6 => (bindings::ETH_P_IPV6, super::GSO_TCPV6),
+        };
+        // SAFETY: By the type invariant.
+        // CAST: Ethertypes have 16 bits.
+        let headers = unsafe { bindings::xnb_skb_tcp_headers_len(raw, ethertype as u16) };
+        let headers = u32::try_from(headers).map_err(|_| EINVAL)?;
+        let payload = self.len().checked_sub(headers).ok_or(EINVAL)?;
+        let size = core::num::NonZeroU16::new(gso.size()).ok_or(EINVAL)?;
+        if payload <= size.get().into() {
+            // One segment, which is as good as any packet.
+            return Ok(());
+        }
+        let segments = payload.wrapping_add(u32::from(size.get())).wrapping_sub(1)
+            / core::num::NonZeroU32::from(size);
+        // The headers are a guest's: whoever relies on them has to check them first.
+        let kind = kind | super::GSO_DODGY;
+        // SAFETY: By the type invariant; nobody else has the packet.
+        // CAST: No more than the bytes of a packet, 65535.
+        unsafe { bindings::xnb_skb_set_gso(raw, size.get(), kind, segments as u16) };
+        Ok(())
     }
 }
 
