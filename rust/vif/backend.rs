@@ -10,6 +10,7 @@ use super::{
         Refusal, //
     },
     interface::Interface,
+    multicast,
     rate, //
 };
 use crate::{
@@ -94,7 +95,9 @@ struct State {
     // These two refer back to `Shared`; `Shared::dismantle` takes them out.
     netdev: Option<Registration<Interface>>,
     hotplug: Option<Pin<KBox<Watch<Hotplug>>>>,
+    // To drop a watch is to wait for the xenwatch thread, which takes the mutex: as above.
     rate: Option<Pin<KBox<Watch<rate::Toolstack>>>>,
+    multicast: Option<Pin<KBox<Watch<multicast::Request>>>>,
 }
 
 /// Waits for the toolstack's script.
@@ -125,6 +128,7 @@ impl xenbus::Driver for Backend {
                     netdev: None,
                     hotplug: None,
                     rate: None,
+                    multicast: None,
                 }),
             }),
             GFP_KERNEL,
@@ -233,10 +237,12 @@ impl Shared {
                 dev.report_error(*err, fmt!("making the network device failed"));
             })?;
         let rate = rate::Toolstack::watch(dev, netdev.handle().data().rate.clone())?;
+        let multicast = multicast::Request::watch(dev, netdev.handle().data().multicast.clone())?;
         {
             let mut state = self.state.lock();
             state.netdev = Some(netdev);
             state.rate = Some(rate);
+            state.multicast = Some(multicast);
         }
 
         offer(dev, max_queues).inspect_err(|err| {
@@ -312,14 +318,18 @@ impl Shared {
 
     /// Gives back everything, in whatever state of setting up or serving this is.
     fn dismantle(&self) {
-        let (hotplug, rate, netdev) = {
+        let (watches, netdev) = {
             let mut state = self.state.lock();
             state.disconnect();
-            (state.hotplug.take(), state.rate.take(), state.netdev.take())
+            let watches = (
+                state.hotplug.take(),
+                state.rate.take(),
+                state.multicast.take(),
+            );
+            (watches, state.netdev.take())
         };
-        // Without the mutex, which the watch and the cut-off take.
-        drop(hotplug);
-        drop(rate);
+        // Without the mutex, which the xenwatch thread and the cut-off take.
+        drop(watches);
         drop(netdev);
     }
 }

@@ -17,7 +17,6 @@ use super::{
     guest_rx,
     guest_tx,
     interface::Interface,
-    multicast,
     queue::Queue, //
 };
 use crate::{
@@ -31,7 +30,6 @@ use crate::{
             Channel, //
         },
         ring::Ring,
-        watch::Watch,
         xenbus, //
     },
 };
@@ -64,7 +62,6 @@ struct Links {
 /// A connection. It must be ended by [`Connection::close`], not by dropping it.
 pub(super) struct Connection {
     channels: KVec<Channels>,
-    multicast: Pin<KBox<Watch<multicast::Request>>>,
 }
 
 impl Connection {
@@ -98,18 +95,8 @@ impl Connection {
                 .map_err(|_| failed(ENOMEM))?;
         }
 
-        let multicast =
-            multicast::Request::watch(dev, netdev.data().multicast.clone()).map_err(|err| {
-                Refusal::Failed {
-                    what: "watching request-multicast-control of vif",
-                    value: dev.otherend_id().into(),
-                    err,
-                }
-            })?;
-        let this = Self {
-            channels,
-            multicast,
-        };
+        netdev.data().multicast.read_request(dev.otherend());
+        let this = Self { channels };
         match this.start(netdev, frontend, links) {
             Ok(()) => Ok(this),
             Err(err) => {
@@ -219,7 +206,6 @@ impl Connection {
                 }
             }
         }
-        drop(self.multicast);
         netdev.data().multicast.forget();
         // The polls have let go of the rings, which unmapped them, and of the channels: this closes
         // them.

@@ -74,9 +74,18 @@ impl Multicast {
         self.filter.lock().change(change)
     }
 
-    /// Forgets what the frontend wanted. Process context, when it is gone.
+    /// Reads whether the frontend in this directory of xenstore wants the filter applied. May sleep.
+    pub(super) fn read_request(&self, frontend: &CStr) {
+        // What cannot be read or understood is no request.
+        let request = match xenstore::read_optional(frontend, REQUEST) {
+            Ok(Some(value)) => keys::parse_u32(value.as_bytes()).unwrap_or(0),
+            _ => 0,
+        };
+        self.applied.store(request != 0, Relaxed);
+    }
+
+    /// Forgets the addresses of a frontend that is gone. Process context.
     pub(super) fn forget(&self) {
-        self.applied.store(false, Relaxed);
         softirq::without(|| *self.filter.lock() = Filter::new());
     }
 }
@@ -88,8 +97,8 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Watches the key of the frontend of `dev`, for as long as it is connected. The watch is to be
-    /// dropped before [`Multicast::forget`].
+    /// Watches the key of the frontend of `dev`. While none is connected this has no effect: the key
+    /// is read again when one is.
     pub(super) fn watch(
         dev: &xenbus::Device<device::Bound>,
         multicast: Arc<Multicast>,
@@ -107,11 +116,6 @@ impl Request {
 
 impl watch::Handler for Request {
     fn changed(&self) {
-        // What cannot be read or understood is no request.
-        let request = match xenstore::read_optional(&self.frontend, REQUEST) {
-            Ok(Some(value)) => keys::parse_u32(value.as_bytes()).unwrap_or(0),
-            _ => 0,
-        };
-        self.multicast.applied.store(request != 0, Relaxed);
+        self.multicast.read_request(&self.frontend);
     }
 }
