@@ -108,9 +108,9 @@ def test(report):
               [(gref, 0, 10, 0)], [ERROR] * 20)
     t.refused("a grant that is none", [(0x7fffffff, 0, 100, 0)], [ERROR])
     if DRIVER != "xen-netback":
-        # The C driver takes this extra info; one that does not offer it says so.
-        extra = bytes((1, 0, 100, 0, 1, 0, 0, 0))
-        t.refused("extra info that was not offered",
+        # The C driver ignores this extra info, which is only ever for a frontend.
+        extra = bytes((5, 0, 0, 1, 0, 0, 0, 0))
+        t.refused("extra info about XDP",
                   [(gref, 0, 100, EXTRA_INFO), extra], [ERROR, NULL])
     t.arrives("and an honest packet after all that", [60])
 

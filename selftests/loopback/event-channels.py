@@ -8,14 +8,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from frames import transfer  # noqa: E402
-from netdev import run  # noqa: E402
-from report import DRIVER, Report  # noqa: E402
-from vif import Vif, read_file  # noqa: E402
-
-
-def load(*parameters):
-    run("modprobe", "-r", DRIVER)
-    run("modprobe", "-C", "/dev/null", DRIVER, *parameters)
+from report import Report  # noqa: E402
+from vif import Vif, load_driver, read_file  # noqa: E402
 
 
 def front_keys(vif):
@@ -27,11 +21,11 @@ def front_keys(vif):
 
 
 def test(report):
-    report.at_exit(load)
+    report.at_exit(load_driver)
     vif = Vif(report)
     for separate, keys in ((0, {"event-channel"}), (1, {"event-channel-tx", "event-channel-rx"})):
         how = f"separate_tx_rx_irq={separate}"
-        load(how)
+        load_driver(how)
         vif.ready()
         report.equal(f"feature-split-event-channels with {how}",
                      vif.back_read("feature-split-event-channels"), str(separate))

@@ -94,67 +94,21 @@ class Ring:
         return found
 
 
-class RingFrontend:
-    """Plays the frontend of a vif that was attached with netfront=False. Its rings'
-    indices begin at "start"."""
+class Queue:
+    """One pair of rings and its event channel."""
 
-    def __init__(self, vif, start=0):
-        self.vif = vif
-        self.written = []
-        run("modprobe", "-a", "xen-gntalloc", "xen-evtchn")
-        self.grants = Grants(int(vif.domid))
-        self.evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
-        vif.report.at_exit(self.close)
-        self.tx = Ring(self.grants, TX_ENTRY, start)
-        self.rx = Ring(self.grants, RX_ENTRY, start)
-        self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND_PORT,
-                                bytearray(struct.pack("<I", int(vif.domid))))
+    def __init__(self, grants, evtchn, domid, start):
+        self.evtchn = evtchn
+        self.tx = Ring(grants, TX_ENTRY, start)
+        self.rx = Ring(grants, RX_ENTRY, start)
+        self.port = fcntl.ioctl(evtchn, BIND_UNBOUND_PORT, bytearray(struct.pack("<I", domid)))
 
-    def close(self):
-        os.close(self.evtchn)
-        self.grants.close()
-
-    def honest(self):
-        """The keys of a frontend without any optional feature."""
+    def keys(self):
         return {"tx-ring-ref": self.tx.gref, "rx-ring-ref": self.rx.gref,
-                "event-channel": self.port, "request-rx-copy": 1, "feature-rx-notify": 1}
-
-    def connect(self, **changes):
-        """Write the honest keys with these changes (None: left out; "_" is "-")
-        and say Connected."""
-        keys = self.honest()
-        keys |= {name.replace("_", "-"): value for name, value in changes.items()}
-        self.written = [name for name, value in keys.items() if value is not None]
-        self.vif.store.write_all({f"{self.vif.front_path}/{name}": keys[name]
-                                  for name in self.written} |
-                                 {f"{self.vif.front_path}/state": CONNECTED})
-
-    def connect_and_wait(self, **changes):
-        self.connect(**({"feature_sg": 1} | changes))
-        self.vif.need_back(CONNECTED, "the backend connects to this program")
-
-    def withdraw(self):
-        """Closed, keys gone and rings fresh: as a frontend that is loaded anew."""
-        self.vif.front_write("state", CLOSED)
-        closed = self.vif.wait_back(CLOSED)
-        for name in self.written:
-            self.vif.store.remove(f"{self.vif.front_path}/{name}")
-        for ring in (self.tx, self.rx):
-            ring.reset()
-        return closed
-
-    def start_again(self):
-        self.vif.front_write("state", INITIALISING)
+                "event-channel": self.port}
 
     def notify(self):
         fcntl.ioctl(self.evtchn, NOTIFY, struct.pack("<I", self.port))
-
-    def wait_event(self, seconds=10):
-        """Has the backend sent an event? It is acknowledged."""
-        if not select.select([self.evtchn], [], [], seconds)[0]:
-            return False
-        os.write(self.evtchn, os.read(self.evtchn, 4))
-        return True
 
     # --- transmit ---
 
@@ -188,6 +142,73 @@ class RingFrontend:
         self.rx.publish()
         self.notify()
 
-    def received(self, count):
+    def received(self, count, seconds=10):
         """(id, offset, flags, status) of the next COUNT buffers."""
-        return [struct.unpack("<HHHh", response) for response in self.rx.responses(count)]
+        return [struct.unpack("<HHHh", response) for response in self.rx.responses(count, seconds)]
+
+
+class RingFrontend(Queue):
+    """Plays the frontend of a vif that was attached with netfront=False. It is its
+    own first queue; "queues" has them all. Its rings' indices begin at "start"."""
+
+    def __init__(self, vif, start=0, queues=1):
+        self.vif = vif
+        self.written = []
+        run("modprobe", "-a", "xen-gntalloc", "xen-evtchn")
+        domid = int(vif.domid)
+        self.grants = Grants(domid)
+        evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
+        vif.report.at_exit(self.close)
+        super().__init__(self.grants, evtchn, domid, start)
+        self.queues = [self] + [Queue(self.grants, evtchn, domid, start)
+                                for _ in range(1, queues)]
+
+    def close(self):
+        os.close(self.evtchn)
+        self.grants.close()
+
+    def honest(self):
+        """The keys of a frontend without any optional feature."""
+        keys = {"request-rx-copy": 1, "feature-rx-notify": 1}
+        if len(self.queues) == 1:
+            return keys | self.keys()
+        keys["multi-queue-num-queues"] = len(self.queues)
+        for number, queue in enumerate(self.queues):
+            keys |= {f"queue-{number}/{name}": value for name, value in queue.keys().items()}
+        return keys
+
+    def connect(self, **changes):
+        """Write the honest keys with these changes (None: left out; "_" is "-")
+        and say Connected."""
+        keys = self.honest()
+        keys |= {name.replace("_", "-"): value for name, value in changes.items()}
+        self.written = [name for name, value in keys.items() if value is not None]
+        self.vif.store.write_all({f"{self.vif.front_path}/{name}": keys[name]
+                                  for name in self.written} |
+                                 {f"{self.vif.front_path}/state": CONNECTED})
+
+    def connect_and_wait(self, **changes):
+        self.connect(**({"feature_sg": 1} | changes))
+        self.vif.need_back(CONNECTED, "the backend connects to this program")
+
+    def withdraw(self):
+        """Closed, keys gone and rings fresh: as a frontend that is loaded anew."""
+        self.vif.front_write("state", CLOSED)
+        closed = self.vif.wait_back(CLOSED)
+        for name in self.written:
+            # A queue's with its directory.
+            self.vif.store.remove(f"{self.vif.front_path}/{name.partition('/')[0]}")
+        for queue in self.queues:
+            queue.tx.reset()
+            queue.rx.reset()
+        return closed
+
+    def start_again(self):
+        self.vif.front_write("state", INITIALISING)
+
+    def wait_event(self, seconds=10):
+        """Has the backend sent an event? It is acknowledged."""
+        if not select.select([self.evtchn], [], [], seconds)[0]:
+            return False
+        os.write(self.evtchn, os.read(self.evtchn, 4))
+        return True

@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 from netdev import Netdev, namespace, run
-from report import GiveUp, wait_for
+from report import DRIVER, GiveUp, wait_for
 from xenstore import Xenstore
 
 UNKNOWN, INITIALISING, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED, \
@@ -28,6 +28,12 @@ def write_file(path, text):
 def read_file(path):
     with open(path, encoding="ascii") as file:
         return file.read().strip()
+
+
+def load_driver(*parameters):
+    """The driver under test, anew, with these parameters."""
+    run("modprobe", "-r", DRIVER)
+    run("modprobe", "-C", "/dev/null", DRIVER, *parameters)
 
 
 def bounded(seconds, function, *arguments):

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Multicast control: the guest lists the groups it listens to by extra info on its
+transmit ring; the list counts while request-multicast-control is 1."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
+from netdev import ETHERTYPE  # noqa: E402
+from report import DRIVER, Report, wait_for  # noqa: E402
+from ring_frontend import ERROR, EXTRA_INFO, MORE_DATA, NULL, OKAY, RingFrontend  # noqa: E402
+from vif import INIT_WAIT, Vif  # noqa: E402
+
+ADD, DEL = 2, 3
+ALL = b"\xff" * 6
+OWN = b"\x00\x16\x3e\x00\x00\x0a"
+
+
+def group(number):
+    return b"\x01\x00\x5e\x00\x00" + bytes([number])
+
+
+class Listener:
+    def __init__(self, vif, **keys):
+        self.vif, self.report = vif, vif.report
+        self.front = RingFrontend(vif)
+        self.memory, self.gref = self.front.grants.page()
+        self.pages = [self.front.grants.page() for _ in range(200)]
+        self.front.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(self.pages)])
+        self.next = 0
+        self.front.connect_and_wait(feature_multicast_control=None, **keys)
+        vif.back.quiet()
+        vif.back.up()
+        self.report.need("carrier", wait_for(10, vif.back.running))
+        self.sender = vif.back.socket()
+
+    def request(self, kind, address, flags=EXTRA_INFO, more=()):
+        """Ask for a change; the status of the answer."""
+        extra = bytes([kind, 0]) + address
+        ids = self.front.send_slots([(self.gref, 0, 0, flags), extra, *more])
+        answers = self.front.statuses(2 + len(more))
+        if len(answers) != len(ids) or answers[0][0] != ids[0] or answers[1] != (0, NULL):
+            return answers
+        return answers[0][1]
+
+    def arrived(self):
+        """The destinations of what has come to the guest so far."""
+        came = []
+        for ident, _, _, _ in self.front.received(200, 0):
+            came.append(bytes(self.pages[ident][0][:6]))
+        return came
+
+    def passing(self, *destinations):
+        """Which of them get through: a broadcast comes behind them, and always does."""
+        for destination in (*destinations, ALL):
+            self.sender.send(destination + b"\xfe" + b"\xff" * 5 +
+                             ETHERTYPE.to_bytes(2, "big") + bytes(46))
+        came = []
+        wait_for(10, lambda: (came.extend(self.arrived()), ALL in came)[1])
+        return [destination for destination in came if destination != ALL]
+
+    def filtering(self, wanted):
+        """The watch has been seen: group 99, which nobody lists, passes or does not."""
+        return wait_for(10, lambda: bool(self.passing(group(99))) != wanted)
+
+    def end(self):
+        self.sender.close()
+        self.report.need("the frontend can close", self.front.withdraw())
+        self.front.start_again()
+        self.vif.need_back(INIT_WAIT)
+
+
+def listing(vif):
+    report = vif.report
+    guest = Listener(vif)
+    report.equal("all pass at first", guest.passing(group(1), OWN), [group(1), OWN])
+    report.equal("a group is added, although nobody filters", guest.request(ADD, group(1)), OKAY)
+    report.equal("and all still pass", guest.passing(group(1), group(2)), [group(1), group(2)])
+
+    vif.front_write("request-multicast-control", 1)
+    report.need("the filter is applied", guest.filtering(True))
+    report.equal("what is listed passes, and unicast",
+                 guest.passing(group(1), group(2), OWN), [group(1), OWN])
+    report.equal("another is added", guest.request(ADD, group(2)), OKAY)
+    report.equal("and passes", guest.passing(group(1), group(2), group(3)), [group(1), group(2)])
+    report.equal("twice", guest.request(ADD, group(2)), OKAY)
+    report.equal("one is removed", guest.request(DEL, group(2)), OKAY)
+    report.c_fails("adds it twice, and removes it once")
+    report.equal("and does not pass", guest.passing(group(1), group(2)), [group(1)])
+    report.equal("what is not there is removed", guest.request(DEL, group(77)), OKAY)
+
+    # 64 of them; one is there.
+    statuses = [guest.request(ADD, group(number)) for number in range(2, 65)]
+    if DRIVER == "xen-netback":
+        guest.request(DEL, group(2))  # its second
+        statuses = [guest.request(ADD, group(number)) for number in (2,)] or statuses
+    report.equal("64 groups", set(statuses), {OKAY})
+    report.equal("the 65th is refused", guest.request(ADD, group(65)), ERROR)
+    report.equal("and the others pass", guest.passing(group(1), group(64), group(65)),
+                 [group(1), group(64)])
+    if DRIVER != "xen-netback":
+        report.equal("what is no group is refused", guest.request(ADD, OWN), ERROR)
+
+    vif.front_write("request-multicast-control", 0)
+    report.need("the filter is off again", guest.filtering(False))
+    guest.end()
+
+
+def mixed(vif):
+    """Among packets, each request has its answer; with data after it, it is refused
+    as a whole."""
+    report = vif.report
+    guest = Listener(vif)
+    guest.memory[:60] = b"\xff" * 12 + ETHERTYPE.to_bytes(2, "big") + bytes(46)
+    slots, want = [], []
+    for number in range(20):
+        slots += [(guest.gref, 0, 60, 0), (guest.gref, 0, 0, EXTRA_INFO),
+                  bytes([ADD, 0]) + group(number)]
+        want += [OKAY, OKAY, NULL]
+    with vif.back.socket() as sock:
+        sock.settimeout(10)
+        ids = guest.front.send_slots(slots)
+        answers = guest.front.statuses(len(slots))
+        report.equal("ids and statuses among packets", answers,
+                     [(ident or 0, status) for ident, status in zip(ids, want)])
+        report.equal("the packets came", [len(sock.recv(2048)) for _ in range(20)], [60] * 20)
+        if DRIVER == "xen-netback":
+            return guest.end()  # takes what follows for another packet
+        ids = guest.front.send_slots([(guest.gref, 0, 200, EXTRA_INFO | MORE_DATA),
+                                      bytes([ADD, 0]) + group(50), (guest.gref, 0, 60, 0)])
+        report.equal("with data after it: refused", guest.front.statuses(3),
+                     [(ids[0], ERROR), (0, NULL), (ids[2], ERROR)])
+        ids = guest.front.send_slots([(guest.gref, 0, 60, 0)])
+        report.equal("the next packet is good", guest.front.statuses(1), [(ids[0], OKAY)])
+        report.equal("and the only one that came", len(sock.recv(2048)), 60)
+        sock.settimeout(0.2)
+        try:
+            report.check("nothing else came", False, sock.recv(2048).hex())
+        except TimeoutError:
+            report.check("nothing else came", True)
+    return guest.end()
+
+
+def forgotten(vif):
+    report = vif.report
+    guest = Listener(vif, request_multicast_control=1)
+    report.need("asked for at connect", guest.filtering(True))
+    report.equal("what others listed is forgotten", guest.passing(group(1), group(5)), [])
+    report.equal("a group", guest.request(ADD, group(5)), OKAY)
+    report.equal("passes", guest.passing(group(1), group(5)), [group(5)])
+    guest.end()
+    guest = Listener(vif)
+    report.equal("a frontend that does not ask gets all", guest.passing(group(1)), [group(1)])
+    guest.end()
+
+
+def test(report):
+    vif = Vif(report)
+    vif.attach(netfront=False)
+    wait_for(10, lambda: vif.back_state() == INIT_WAIT)
+    report.equal("offered", [vif.back_read(f"feature-{name}multicast-control")
+                             for name in ("", "dynamic-")], ["1", "1"])
+    for part in (listing, mixed, forgotten):
+        part(vif)
+
+
+if __name__ == "__main__":
+    Report().run(test)
