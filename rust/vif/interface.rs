@@ -63,6 +63,14 @@ const FEATURES: [Features; 6] = [
     Features::TCPV6_SEGMENTATION,
 ];
 
+/// Statistics that monitoring of xen-netback looks for, of what this driver never does.
+const NOTHING_TO_COUNT: [&str; 4] = [
+    "tx_zerocopy_sent",
+    "tx_zerocopy_success",
+    "tx_zerocopy_fail",
+    "tx_frag_overflow",
+];
+
 /// The private data of the network device.
 pub(super) struct Interface {
     queues: KVec<Arc<Queue>>,
@@ -303,6 +311,14 @@ impl Operations for Interface {
     }
 
     fn for_each_counter(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64)) {
+        let fixups = self.queues().iter().fold(0_u64, |sum, queue| {
+            sum.wrapping_add(queue.counters.guest_tx.gso_checksum_fixup.get())
+        });
+        f(fmt!("rx_gso_checksum_fixup"), fixups);
+        // Nothing of a guest's is mapped into a packet, and no packet has too many pieces for one.
+        for name in NOTHING_TO_COUNT {
+            f(fmt!("{name}"), 0);
+        }
         for queue in self.queues() {
             let index = queue.index();
             queue
