@@ -8,10 +8,7 @@
 
 use core::fmt;
 
-use crate::wire::{
-    PAGE_SIZE,
-    RING_SIZE, //
-};
+use crate::wire::PAGE_SIZE;
 
 /// The frontend lies about the ring: it must be cut off.
 ///
@@ -58,8 +55,7 @@ impl fmt::Display for Fault {
         match *self {
             Self::RequestOverflow { req_prod, rsp_prod } => write!(
                 f,
-                "request index {req_prod} is impossible with responses at {rsp_prod} \
-                 and a ring of {RING_SIZE}"
+                "request index {req_prod} is impossible with responses at {rsp_prod}"
             ),
             Self::Truncated { available } => {
                 write!(f, "packet goes on after the {available} requests posted")

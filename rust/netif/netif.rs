@@ -27,6 +27,9 @@
 //! | [`answers`]      | guest Tx: the responses, one for each entry                          |
 //! | [`credit`]       | guest Tx: the toolstack's rate limit                                 |
 //! | [`rx_plan`]      | guest Rx: how a packet lies on the slots the guest posted            |
+//! | [`control`]      | the control ring: setting up the hash                                |
+//! | [`flow`]         | what of a packet goes into its hash                                  |
+//! | [`toeplitz`]     | the hash                                                             |
 //! | [`eoi`]          | when an event channel that serves both directions is re-enabled      |
 //! | [`xenbus_state`] | what the backend does when the frontend's state changes              |
 //! | [`keys`]         | strict parsing of xenstore values                                    |
@@ -83,10 +86,12 @@
 extern crate std;
 
 pub mod answers;
+pub mod control;
 pub mod credit;
 pub mod eoi;
 pub mod extra;
 pub mod fault;
+pub mod flow;
 pub mod gather;
 pub mod keys;
 pub mod mtu;
@@ -94,6 +99,7 @@ pub mod multicast;
 pub mod packet;
 pub mod ring;
 pub mod rx_plan;
+pub mod toeplitz;
 pub mod tx_chain;
 pub mod wire;
 pub mod xenbus_state;

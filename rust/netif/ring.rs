@@ -16,21 +16,10 @@
 //! C header: [`include/xen/interface/io/ring.h`](srctree/include/xen/interface/io/ring.h)
 
 use crate::{
+    control,
     fault::Fault,
     wire::RING_SIZE, //
 };
-
-/// Mask that takes an index to its place in the ring.
-const SLOT_MASK: u32 = 0xff;
-
-const _: () = assert!(SLOT_MASK == RING_SIZE - 1);
-
-/// Returns the place in the ring of the entry at `index`, always less than [`RING_SIZE`].
-#[inline]
-pub fn slot(index: u32) -> usize {
-    // CAST: No more than 255.
-    (index & SLOT_MASK) as usize
-}
 
 /// Tells whether the frontend asked to hear of one of the responses `old_rsp_prod..new_rsp_prod`.
 ///
@@ -44,19 +33,38 @@ pub fn must_notify(old_rsp_prod: u32, new_rsp_prod: u32, rsp_event: u32) -> bool
     new_rsp_prod.wrapping_sub(rsp_event) < new_rsp_prod.wrapping_sub(old_rsp_prod)
 }
 
-/// The backend's private indices of a ring.
+/// The backend's private indices of a ring of `SIZE` entries, a power of two.
 ///
 /// # Invariants
 ///
-/// `req_cons` is 0 to [`RING_SIZE`] entries ahead of `rsp_prod`, as long as the caller keeps to the
-/// terms of [`BackRing::consume`].
+/// `req_cons` is 0 to `SIZE` entries ahead of `rsp_prod`, as long as the caller keeps to the terms of
+/// [`Indices::consume`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BackRing {
+pub struct Indices<const SIZE: u32> {
     req_cons: u32,
     rsp_prod: u32,
 }
 
-impl BackRing {
+/// Those of a Tx ring or an Rx ring.
+pub type BackRing = Indices<RING_SIZE>;
+
+/// Those of a control ring.
+pub type ControlRing = Indices<{ control::RING_SIZE }>;
+
+impl<const SIZE: u32> Indices<SIZE> {
+    /// Takes an index to its place in the ring.
+    const MASK: u32 = {
+        assert!(SIZE.is_power_of_two());
+        SIZE - 1
+    };
+
+    /// Returns the place in the ring of the entry at `index`, always less than `SIZE`.
+    #[inline]
+    pub fn slot(index: u32) -> usize {
+        // CAST: Less than the number of entries of a page.
+        (index & Self::MASK) as usize
+    }
+
     /// Takes up a ring where the responses stand, like `BACK_RING_ATTACH`.
     ///
     /// A frontend that was there before may have left the ring in the middle; the requests from
@@ -76,7 +84,7 @@ impl BackRing {
         Ok(ring)
     }
 
-    /// Returns the number of requests, at most [`RING_SIZE`], between the consumer and `req_prod`
+    /// Returns the number of requests, at most `SIZE`, between the consumer and `req_prod`
     /// as just read from the shared page.
     ///
     /// "Ill-behaved frontend determination: Can there be this many requests?"
@@ -84,13 +92,13 @@ impl BackRing {
     ///
     /// # Errors
     ///
-    /// [`Fault::RequestOverflow`] if `req_prod` is more than [`RING_SIZE`] ahead of the responses,
+    /// [`Fault::RequestOverflow`] if `req_prod` is more than `SIZE` ahead of the responses,
     /// or behind what was consumed.
     #[inline]
     pub fn unconsumed(&self, req_prod: u32) -> Result<u32, Fault> {
         let posted = req_prod.wrapping_sub(self.rsp_prod);
         let consumed = self.req_cons.wrapping_sub(self.rsp_prod);
-        if posted > RING_SIZE {
+        if posted > SIZE {
             return Err(self.overflow(req_prod));
         }
         match posted.checked_sub(consumed) {
@@ -122,18 +130,18 @@ impl BackRing {
     }
 
     /// Returns the place in the ring of the request `ahead` entries after the next one to consume,
-    /// always less than [`RING_SIZE`].
+    /// always less than `SIZE`.
     #[inline]
     pub fn peek_slot(&self, ahead: u32) -> usize {
-        slot(self.req_cons.wrapping_add(ahead))
+        Self::slot(self.req_cons.wrapping_add(ahead))
     }
 
-    /// Consumes `n` requests: no more than [`BackRing::unconsumed`] counted.
+    /// Consumes `n` requests: no more than [`Indices::unconsumed`] counted.
     ///
     /// The private index is all that changes; the caller holds copies of the requests.
     #[inline]
     pub fn consume(&mut self, n: u32) {
-        // INVARIANT: `unconsumed()` leaves room for `n` up to `rsp_prod + RING_SIZE`.
+        // INVARIANT: `unconsumed()` leaves room for `n` up to `rsp_prod + SIZE`.
         self.req_cons = self.req_cons.wrapping_add(n);
     }
 
@@ -150,7 +158,7 @@ impl BackRing {
         if self.rsp_prod == self.req_cons {
             return Err(Fault::ResponseOverflow);
         }
-        let place = slot(self.rsp_prod);
+        let place = Self::slot(self.rsp_prod);
         // INVARIANT: `rsp_prod` was behind `req_cons`, so it does not get ahead of it.
         self.rsp_prod = self.rsp_prod.wrapping_add(1);
         Ok(place)
@@ -184,7 +192,7 @@ mod tests {
             (u32::MAX, 255),
             (u32::MAX - 255, 0),
         ] {
-            assert_eq!(slot(index), place);
+            assert_eq!(BackRing::slot(index), place);
         }
     }
 
@@ -250,7 +258,7 @@ mod tests {
             assert_eq!(ring.answer(), Err(Fault::ResponseOverflow));
             ring.consume(256);
             for i in 0..256 {
-                assert_eq!(ring.answer(), Ok(slot(start.wrapping_add(i))));
+                assert_eq!(ring.answer(), Ok(BackRing::slot(start.wrapping_add(i))));
             }
             assert_eq!(ring.answer(), Err(Fault::ResponseOverflow));
             assert_eq!(ring.rsp_prod(), ring.req_cons());

@@ -3,7 +3,10 @@
 //! Guest Rx: how a packet lies on the slots that the guest posted.
 //!
 //! A slot is a whole page of the guest, filled from its first byte, or from the headroom for XDP
-//! that its frontend asked for; every slot but the last is full. `netif.h` has this format for
+//! that its frontend asked for; every slot but the last is full. Offset and status of its response say
+//! where the bytes are and how many, so a frontend that knows nothing of the extra info that tells of
+//! the headroom finds them too. (Linux's xen-netback counts the headroom among the bytes, and
+//! netfront, which does not, takes them from a packet's end.) `netif.h` has this format for
 //! receive (backend -> frontend) packets:
 //!
 //! ```text
@@ -225,14 +228,14 @@ impl Plan {
         let before = index.saturating_mul(room.into());
         let bytes = at_most(self.len.saturating_sub(before), room);
         let status = if copied {
-            // Both are at most a page together.
-            i16::try_from(self.headroom.bytes().wrapping_add(bytes)).unwrap_or(i16::MAX)
+            // At most a page.
+            i16::try_from(bytes).unwrap_or(i16::MAX)
         } else {
             Status::Error.as_i16()
         };
         RxResponse {
             id,
-            offset: 0,
+            offset: self.headroom.bytes(),
             flags: self.flags(index),
             status,
         }
@@ -546,9 +549,10 @@ mod tests {
             [0, 4].map(|slot| RxResponse::from_words(plan.response(slot, 7, true)));
         assert_eq!(
             (first.flags, first.status),
-            (MORE | EXTRA | BLANK | VALIDATED, 4096)
+            (MORE | EXTRA | BLANK | VALIDATED, 3840)
         );
-        assert_eq!((second.flags, second.status), (0, 256 + 5000 - 3840));
+        assert_eq!((second.flags, second.status), (0, 5000 - 3840));
+        assert_eq!([first.offset, second.offset], [256; 2]);
         // The last extra info says so, whichever it is.
         let gso = Plan::new(
             100,

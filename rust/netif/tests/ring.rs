@@ -3,10 +3,7 @@
 //! The ring's index arithmetic against numbers that do not wrap.
 
 use netif::{
-    ring::{
-        must_notify,
-        slot, //
-    },
+    ring::must_notify,
     BackRing,
     Fault, //
 };
@@ -121,8 +118,8 @@ proptest! {
     /// Every index has its place.
     #[test]
     fn slots_are_in_the_ring(index in any::<u32>()) {
-        prop_assert!(slot(index) < 256);
-        prop_assert_eq!(slot(index.wrapping_add(1)), (slot(index) + 1) % 256);
+        prop_assert!(BackRing::slot(index) < 256);
+        prop_assert_eq!(BackRing::slot(index.wrapping_add(1)), (BackRing::slot(index) + 1) % 256);
     }
 
     /// Peeking further than a ring, which no caller does, still stays in it.
