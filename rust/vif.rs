@@ -5,8 +5,10 @@
 //! ```text
 //!   backend      xenbus: states, features, hotplug; makes and ends everything below
 //!     connection   one frontend's rings and event channels, from Connected to its end
+//!     control      its control ring
 //!     cutoff       ends the connection of a frontend that lies
 //!   interface    the network device vif<domid>.<handle>
+//!     hash         how packets are spread over the guest's queues
 //!     multicast    which groups the guest listens to
 //!     rate         how much it may send
 //!     queue        one queue of it, for as long as the device lives
@@ -26,12 +28,14 @@
 
 mod backend;
 mod connection;
+mod control;
 mod counters;
 mod cutoff;
 mod doorbell;
 mod frontend;
 mod guest_rx;
 mod guest_tx;
+mod hash;
 mod interface;
 mod multicast;
 mod patience;

@@ -24,6 +24,12 @@ module_param_named(rx_stall_timeout_msecs, xnb_rx_stall_timeout_msecs, uint, 044
 MODULE_PARM_DESC(rx_stall_timeout_msecs,
 		 "A guest that owes buffers for this long loses its carrier (ms)");
 
+/* A hash is a few dozen loads here: there is nothing to remember. */
+static unsigned int hash_cache_size = 64;
+module_param(hash_cache_size, uint, 0644);
+MODULE_PARM_DESC(hash_cache_size,
+		 "Without effect, for configurations of xen-netback: no cache is needed");
+
 bool xnb_provides_xdp_headroom = true;
 module_param_named(provides_xdp_headroom, xnb_provides_xdp_headroom, bool, 0644);
 MODULE_PARM_DESC(provides_xdp_headroom,

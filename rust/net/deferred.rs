@@ -65,6 +65,11 @@ impl<R: Run> Deferred<R> {
         })
     }
 
+    /// What does the work.
+    pub(crate) fn runner(&self) -> &R {
+        &self.runner
+    }
+
     /// Has the work done soon; once, however often this is called before. Any context.
     pub(crate) fn schedule(&self) {
         // SAFETY: By the type invariant.

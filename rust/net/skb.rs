@@ -196,6 +196,23 @@ impl SkBuff {
         Some(unsafe { (*skb).data.cast::<[u8; 6]>().read() })
     }
 
+    /// Reads the packet's first bytes: as many as there are, and as `to` has room for.
+    #[inline]
+    pub(crate) fn read<'a>(&self, to: &'a mut [u8]) -> &'a [u8] {
+        let len = to.len().min(self.len() as usize);
+        let to = to.get_mut(..len).unwrap_or_default();
+        // SAFETY: By the type invariant; `to` has room for `len` bytes, which the packet has.
+        // CAST: At most the length of the packet.
+        let copied = unsafe {
+            bindings::skb_copy_bits(self.raw.as_ptr(), 0, to.as_mut_ptr().cast(), len as c_int)
+        };
+        if copied == 0 {
+            to
+        } else {
+            &[]
+        }
+    }
+
     /// Brings all of the packet's bytes into its linear part.
     ///
     /// # Errors

@@ -55,12 +55,13 @@ use netif::{
 const HOTPLUG_STATUS: &CStr = c"hotplug-status";
 
 /// Set to 1 for frontends to see: what this backend can do.
-const FEATURES: [&CStr; 7] = [
+const FEATURES: [&CStr; 8] = [
     c"feature-sg",
     c"feature-gso-tcpv4",
     c"feature-gso-tcpv6",
     c"feature-ipv6-csum-offload",
     c"feature-rx-copy",
+    c"feature-ctrl-ring",
     c"feature-multicast-control",
     c"feature-dynamic-multicast-control",
 ];

@@ -4,6 +4,7 @@
 //! everything of the frontend's is given back.
 
 use super::{
+    control::Control,
     doorbell::{
         Doorbell,
         Serves, //
@@ -62,6 +63,7 @@ struct Links {
 /// A connection. It must be ended by [`Connection::close`], not by dropping it.
 pub(super) struct Connection {
     channels: KVec<Channels>,
+    control: Option<Control>,
 }
 
 impl Connection {
@@ -96,14 +98,51 @@ impl Connection {
         }
 
         netdev.data().multicast.read_request(dev.otherend());
-        let this = Self { channels };
-        match this.start(netdev, frontend, links) {
+        let mut this = Self {
+            channels,
+            control: None,
+        };
+        let started = this
+            .start(netdev, frontend, links)
+            .map_err(failed)
+            .and_then(|()| this.open_control(dev, netdev, frontend));
+        match started {
             Ok(()) => Ok(this),
-            Err(err) => {
+            Err(refusal) => {
                 this.close(netdev);
-                Err(failed(err))
+                Err(refusal)
             }
         }
+    }
+
+    /// Connects the control ring, if the frontend has one: last, as requests depend on how many
+    /// queues there are.
+    fn open_control(
+        &mut self,
+        dev: &xenbus::Device<device::Bound>,
+        netdev: &Handle<Interface>,
+        frontend: &Frontend,
+    ) -> Result<(), Refusal> {
+        let (Some(keys), Some(Channels { queue, .. })) = (&frontend.control, self.channels.first())
+        else {
+            return Ok(());
+        };
+        let control = Control::open(
+            dev,
+            keys,
+            // CAST: At most as many as were offered.
+            self.channels.len() as u16,
+            &netdev.name(),
+            netdev.data().hash.clone(),
+            queue.cutoff.clone(),
+        )
+        .map_err(|err| Refusal::Failed {
+            what: "connecting ctrl-ring-ref",
+            value: keys.ring_ref,
+            err,
+        })?;
+        self.control = Some(control);
+        Ok(())
     }
 
     /// Maps the rings of one queue and binds its event channels.
@@ -160,7 +199,7 @@ impl Connection {
     pub(super) fn fault(&self, netdev: &Handle<Interface>) -> Option<Fault> {
         let mut guard = rtnl::lock();
         let rtnl = guard.token();
-        let mut fault = None;
+        let mut fault = self.control.as_ref().and_then(Control::fault);
 
         for Channels { queue, .. } in &self.channels {
             queue.stop(rtnl);
@@ -193,6 +232,7 @@ impl Connection {
     /// returns, its rings are unmapped and its event channels closed. Takes as long as a poll at
     /// most. May sleep; takes the RTNL.
     pub(super) fn close(self, netdev: &Handle<Interface>) {
+        drop(self.control);
         {
             let mut guard = rtnl::lock();
             let rtnl = guard.token();

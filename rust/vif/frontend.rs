@@ -45,6 +45,14 @@ pub(super) struct FrontendQueue {
     pub(super) ports: Ports,
 }
 
+/// A frontend's control ring.
+pub(super) struct ControlKeys {
+    /// Grant reference of the ring.
+    pub(super) ring_ref: u32,
+    /// Its event channel.
+    pub(super) port: u32,
+}
+
 /// A frontend that can be connected.
 pub(super) struct Frontend {
     /// Its queues, at least 1 and as many as were offered at most.
@@ -53,6 +61,8 @@ pub(super) struct Frontend {
     pub(super) features: Features,
     /// The room that it wants before each packet.
     pub(super) headroom: Headroom,
+    /// Its control ring, if it has one.
+    pub(super) control: Option<ControlKeys>,
 }
 
 /// The name of one of a frontend's keys.
@@ -247,6 +257,13 @@ impl Frontend {
                 gso_tcpv6: reader.flag(c"feature-gso-tcpv6")?,
             },
             headroom: Self::read_headroom(dev)?,
+            control: match reader.optional(c"ctrl-ring-ref")? {
+                Some(ring_ref) => Some(ControlKeys {
+                    ring_ref,
+                    port: reader.required(c"event-channel-ctrl")?,
+                }),
+                None => None,
+            },
         })
     }
 

@@ -262,7 +262,8 @@ impl Link {
             };
             let len = skb.len();
             let (checksum, gso) = (skb.checksum(), skb.gso());
-            let Ok(plan) = Plan::new(len, checksum, gso, None, &self.accepts) else {
+            let hash = napi.device().data().hash.of(&skb);
+            let Ok(plan) = Plan::new(len, checksum, gso, hash, &self.accepts) else {
                 counters.too_long.add(1);
                 completed.add(len);
                 skb.drop_with(DropReason::TooBig);

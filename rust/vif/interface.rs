@@ -4,6 +4,7 @@
 
 use super::{
     cutoff::CutOff,
+    hash::Hash,
     multicast::Multicast,
     queue::Queue,
     rate::RateLimit, //
@@ -84,6 +85,8 @@ pub(super) struct Interface {
     pub(super) multicast: Arc<Multicast>,
     /// How much the guest may send.
     pub(super) rate: Arc<RateLimit>,
+    /// How packets are spread over the guest's queues.
+    pub(super) hash: Arc<Hash>,
 }
 
 impl Interface {
@@ -121,6 +124,7 @@ impl Interface {
                 takes: [const { Atomic::new(false) }; FEATURES.len()],
                 multicast: Multicast::new()?,
                 rate: RateLimit::new()?,
+                hash: Hash::new()?,
             })
         })
     }
@@ -271,6 +275,10 @@ impl Operations for Interface {
             return skb.drop_with(DropReason::Filtered);
         }
         queue.transmit(device, skb);
+    }
+
+    fn select_queue(&self, skb: &SkBuff) -> Option<u16> {
+        self.hash.queue(skb)
     }
 
     fn statistics(&self) -> Statistics {

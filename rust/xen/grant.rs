@@ -285,3 +285,53 @@ impl<T: Source> Batch<T> {
 const DOMID_SELF: DomId = bindings::DOMID_SELF as DomId;
 const GNTCOPY_SOURCE_GREF: u16 = bindings::GNTCOPY_source_gref as u16;
 const GNTCOPY_DEST_GREF: u16 = bindings::GNTCOPY_dest_gref as u16;
+
+/// Bytes that were copied from a frontend, at most `N`.
+pub(crate) struct Copied<const N: usize>(KBox<[u8; N]>);
+
+// SAFETY: The bytes are the box's alone, and on the heap, which is in the direct mapping.
+unsafe impl<const N: usize> Target for Copied<N> {
+    fn for_each_region(&mut self, mut f: impl FnMut(*mut u8, usize)) {
+        f(self.0.as_mut_ptr(), N);
+    }
+}
+
+impl<const N: usize> Copied<N> {
+    /// Copies `len` bytes (at most `N` and a page) from the beginning of the page that domain
+    /// `domid` granted as `gref`. May sleep; one hypercall.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` when Xen refuses, or `ENOMEM`.
+    pub(crate) fn new(domid: DomId, gref: u32, len: u16) -> Result<Self> {
+        // One more where our bytes cross a page.
+        let mut batch = Batch::new(domid, 2, 1)?;
+        let mut done: u16 = 0;
+        let target = Self(KBox::new([0; N], GFP_KERNEL)?);
+        batch
+            .fill(target, |space| {
+                let rest = len.saturating_sub(done);
+                let part = rest.min(u16::try_from(space).unwrap_or(u16::MAX));
+                let from = Foreign {
+                    gref,
+                    offset: done,
+                    len: part,
+                };
+                done = done.saturating_add(part);
+                (part > 0).then_some(from)
+            })
+            .map_err(|_| ENOMEM)?;
+        let mut outcome = Err(EFAULT);
+        batch.submit(|target, copied| {
+            if copied {
+                outcome = Ok(target);
+            }
+        });
+        outcome
+    }
+
+    /// The bytes, zero behind those that were copied.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0[..]
+    }
+}

@@ -28,12 +28,12 @@ use kernel::{
     },
 };
 
-/// Entries of a ring.
-const ENTRIES: usize = netif::wire::RING_SIZE as usize;
+/// Entries of a Tx ring or an Rx ring.
+const TRAFFIC_ENTRIES: usize = netif::wire::RING_SIZE as usize;
 
 /// A ring page as `DEFINE_RING_TYPES()` lays it out, with entries of `WORDS` 32-bit words.
 #[repr(C)]
-struct Page<const WORDS: usize> {
+struct Page<const WORDS: usize, const ENTRIES: usize> {
     req_prod: u32,
     req_event: u32,
     rsp_prod: u32,
@@ -68,16 +68,16 @@ impl Drop for Mapping {
     }
 }
 
-/// One of a frontend's rings, with entries of `WORDS` 32-bit words.
+/// One of a frontend's rings, of `ENTRIES` entries with `WORDS` 32-bit words each.
 ///
 /// Dropping it unmaps the page: process context.
-pub(crate) struct Ring<const WORDS: usize> {
+pub(crate) struct Ring<const WORDS: usize, const ENTRIES: usize = TRAFFIC_ENTRIES> {
     page: Mapping,
 }
 
-impl<const WORDS: usize> Ring<WORDS> {
+impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
     const FITS: () = assert!(
-        core::mem::size_of::<Page<WORDS>>() <= netif::wire::PAGE_SIZE as usize,
+        core::mem::size_of::<Page<WORDS, ENTRIES>>() <= netif::wire::PAGE_SIZE as usize,
         "a ring is one page"
     );
 
@@ -107,7 +107,7 @@ impl<const WORDS: usize> Ring<WORDS> {
     }
 
     #[inline]
-    fn view(&self) -> SysMem<'_, Page<WORDS>> {
+    fn view(&self) -> SysMem<'_, Page<WORDS, ENTRIES>> {
         // SAFETY: By the invariant of `Mapping`, the page is mapped as long as `self.page` lives,
         // and so as long as the borrow of `self`; it is page-aligned, and `Page` fits (`FITS`).
         unsafe { SysMem::new(self.page.address.as_ptr().cast()) }
@@ -128,7 +128,7 @@ impl<const WORDS: usize> Ring<WORDS> {
         io_read!(self.view(), .rsp_prod)
     }
 
-    /// Copies the entry in ring slot `slot` (below 256), each word read once.
+    /// Copies the entry in ring slot `slot` (below `ENTRIES`), each word read once.
     #[inline]
     pub(crate) fn read(&self, slot: usize) -> [u32; WORDS] {
         let entry = (|| -> Result<[u32; WORDS]> {
@@ -138,7 +138,7 @@ impl<const WORDS: usize> Ring<WORDS> {
         entry.unwrap_or([0; WORDS])
     }
 
-    /// Writes the first words of the entry in ring slot `slot` (below 256).
+    /// Writes the first words of the entry in ring slot `slot` (below `ENTRIES`).
     #[inline]
     pub(crate) fn write<const N: usize>(&self, slot: usize, words: [u32; N]) {
         for (i, word) in (0..N).zip(words) {

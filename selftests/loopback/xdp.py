@@ -61,9 +61,11 @@ class Receiver:
             ids.pop(1)
             self.report.equal(f"{name}: the extra info",
                               struct.unpack("<BBH", extra[:4]), (EXTRA_XDP, 0, headroom))
-        want = [(ident, 0, (MORE_DATA if number + 1 < len(parts) else 0) |
-                 (EXTRA_INFO if headroom and not number else 0), headroom + len(part))
+        want = [(ident, headroom, (MORE_DATA if number + 1 < len(parts) else 0) |
+                 (EXTRA_INFO if headroom and not number else 0), len(part))
                 for number, (ident, part) in enumerate(zip(ids, parts))]
+        if headroom:
+            self.report.c_fails("says that the headroom is part of the packet")
         self.report.equal(f"{name}: responses",
                           [struct.unpack("<HHHh", response) for response in responses], want)
         found = b"".join(bytes(self.memory[ident][headroom:headroom + len(part)])
@@ -93,7 +95,9 @@ def test(report):
         report.check(f"toggle {number}: Reconfigured", receiver.reconfigure(headroom))
         report.c_fails("stays at Reconfigured, so that the next toggle is not waited for")
         report.check(f"toggle {number}: and Connected again", vif.wait_back(CONNECTED, 3))
-        for length in (60, 1514, PAGE - headroom, PAGE - headroom + 1, PAGE, 9014):
+        # The C driver does not count the headroom when it counts buffers.
+        longer = (PAGE - headroom, PAGE - headroom + 1, PAGE, 9014)
+        for length in (60, 1514, *(longer if DRIVER != "xen-netback" else ())):
             receiver.expect(f"{headroom} bytes, packet of {length}", length, headroom)
     receiver.sender.close()
     report.need("the frontend can close", receiver.front.withdraw())
@@ -102,7 +106,7 @@ def test(report):
     vif.need_back(INIT_WAIT)
 
     receiver = Receiver(vif, xdp_headroom=256)
-    receiver.expect("asked for at connect", 5000, 256)
+    receiver.expect("asked for at connect", 1000, 256)
     receiver.sender.close()
     report.need("the frontend can close", receiver.front.withdraw())
     receiver.front.start_again()

@@ -15,7 +15,8 @@ from vif import CLOSED, CONNECTED, INITIALISING
 RING_SIZE = 256
 PAGE = 4096
 FIRST_ENTRY = 64
-TX_ENTRY, RX_ENTRY = 12, 8
+TX_ENTRY, RX_ENTRY, CONTROL_ENTRY = 12, 8, 16
+CONTROL_RING_SIZE = 128
 
 MORE_DATA, EXTRA_INFO, CSUM_BLANK, DATA_VALIDATED = 4, 8, 1, 2
 OKAY, NULL, ERROR = 0, 1, -1
@@ -47,9 +48,10 @@ class Grants:
 class Ring:
     """The frontend's side of one shared ring."""
 
-    def __init__(self, grants, entry, start):
+    def __init__(self, grants, entry, start, size=RING_SIZE):
         self.memory, self.gref = grants.page()
         self.entry = entry
+        self.size = size
         self.start = start
         self.reset()
 
@@ -71,7 +73,7 @@ class Ring:
 
     def post(self, entry):
         """Put an entry on the ring; publish() lets the backend see it."""
-        at = FIRST_ENTRY + self.req_prod % RING_SIZE * self.entry
+        at = FIRST_ENTRY + self.req_prod % self.size * self.entry
         self.memory[at:at + len(entry)] = entry
         self.req_prod = (self.req_prod + 1) & 0xffffffff
 
@@ -87,7 +89,7 @@ class Ring:
         wait_for(seconds, lambda: (self.rsp_prod - self.rsp_cons) & 0xffffffff >= count)
         found = []
         while self.rsp_cons != self.rsp_prod and len(found) < count:
-            at = FIRST_ENTRY + self.rsp_cons % RING_SIZE * self.entry
+            at = FIRST_ENTRY + self.rsp_cons % self.size * self.entry
             found.append(bytes(self.memory[at:at + self.entry]))
             self.rsp_cons = (self.rsp_cons + 1) & 0xffffffff
         self._store(12, self.rsp_cons + 1)
@@ -145,6 +147,42 @@ class Queue:
     def received(self, count, seconds=10):
         """(id, offset, flags, status) of the next COUNT buffers."""
         return [struct.unpack("<HHHh", response) for response in self.rx.responses(count, seconds)]
+
+
+class Control:
+    """A control ring and its event channel."""
+
+    def __init__(self, front):
+        self.evtchn = front.evtchn
+        self.ring = Ring(front.grants, CONTROL_ENTRY, 0, CONTROL_RING_SIZE)
+        domid = int(front.vif.domid)
+        self.port = fcntl.ioctl(self.evtchn, BIND_UNBOUND_PORT,
+                                bytearray(struct.pack("<I", domid)))
+
+    def keys(self):
+        return {"ctrl-ring-ref": self.ring.gref, "event-channel-ctrl": self.port}
+
+    def notify(self):
+        fcntl.ioctl(self.evtchn, NOTIFY, struct.pack("<I", self.port))
+
+    def post(self, ident, kind, *data):
+        self.ring.post(struct.pack("<HHIII", ident, kind, *data, *[0] * (3 - len(data))))
+
+    def answers(self, count, seconds=10):
+        """(id, type, status, data) of the next COUNT responses."""
+        return [struct.unpack_from("<HHII", answer)
+                for answer in self.ring.responses(count, seconds)]
+
+    def ask(self, kind, *data):
+        """Make a request; (status, data), or what came instead of an answer to it."""
+        ident = self.ring.req_prod * 7 & 0xffff
+        self.post(ident, kind, *data)
+        self.ring.publish()
+        self.notify()
+        answers = self.answers(1)
+        if len(answers) == 1 and answers[0][:2] == (ident, kind):
+            return answers[0][2:]
+        return answers
 
 
 class RingFrontend(Queue):

@@ -14,7 +14,10 @@ use crate::{
         skb::SkBuff, //
     },
 };
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 use kernel::{
     error::from_result,
     fmt,
@@ -49,6 +52,10 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// The stack has a packet to send. Softirq context, under the queue's lock.
     fn start_xmit(device: &Handle<Self>, skb: SkBuff);
 
+    /// The queue for a packet that the stack is about to send, or `None` for the stack to choose.
+    /// Asked if there are several. Softirqs are off.
+    fn select_queue(&self, skb: &SkBuff) -> Option<u16>;
+
     /// The device's counters. Any context.
     fn statistics(&self) -> Statistics;
 
@@ -67,6 +74,7 @@ impl<T: Operations> Registration<T> {
         ndo_open: Some(Self::open_callback),
         ndo_stop: Some(Self::stop_callback),
         ndo_start_xmit: Some(Self::start_xmit_callback),
+        ndo_select_queue: Some(Self::select_queue_callback),
         ndo_get_stats64: Some(Self::get_stats64_callback),
         ndo_change_mtu: Some(Self::change_mtu_callback),
         ndo_fix_features: Some(Self::fix_features_callback),
@@ -99,6 +107,24 @@ impl<T: Operations> Registration<T> {
             T::start_xmit(device, unsafe { SkBuff::from_raw(skb) });
         }
         bindings::netdev_tx_NETDEV_TX_OK
+    }
+
+    extern "C" fn select_queue_callback(
+        raw: *mut bindings::net_device,
+        skb: *mut bindings::sk_buff,
+        sb_dev: *mut bindings::net_device,
+    ) -> u16 {
+        // SAFETY: The stack calls this for a registered device.
+        let device = unsafe { Handle::<T>::from_raw(raw) };
+        if let Some(skb) = NonNull::new(skb) {
+            // SAFETY: The packet stays the stack's, and valid for this call: it is only lent.
+            let skb = ManuallyDrop::new(unsafe { SkBuff::from_raw(skb) });
+            if let Some(queue) = device.data().select_queue(&skb) {
+                return queue;
+            }
+        }
+        // SAFETY: All are the stack's own.
+        unsafe { bindings::netdev_pick_tx(raw.cast(), skb, sb_dev.cast()) }
     }
 
     extern "C" fn get_stats64_callback(
