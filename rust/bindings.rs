@@ -2,8 +2,9 @@
 
 //! Raw bindings to the C interfaces that the `kernel` crate does not bind.
 //!
-//! Only [`crate::xen`], [`crate::net`] and [`crate::parameters`] may use them. Whatever `kernel::bindings` has comes from
-//! there, so that types such as `device` and `sk_buff` are the `kernel` crate's own.
+//! Only [`crate::xen`], [`crate::net`], [`crate::parameters`] and [`crate::compat`] may use them. Whatever
+//! `kernel::bindings` has comes from there, so that types such as `device` and `sk_buff` are the
+//! `kernel` crate's own.
 //!
 //! `net_device` and `napi_struct` are the exception: the `kernel` crate knows them as opaque names
 //! only. Functions that it binds take a pointer cast to its own name.

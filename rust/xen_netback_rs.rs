@@ -3,10 +3,11 @@
 //! The backend of Xen's paravirtual network cards.
 //!
 //! [`vif`] is the driver. It uses the protocol, which is the crate `netif`, and the safe wrappers
-//! [`xen`] and [`net`]; only those two, and the two lines that read the module's [`parameters`], use
-//! [`bindings`].
+//! [`xen`] and [`net`]; only those two, the lines that read the module's [`parameters`], and
+//! [`compat`], where kernels differ, use [`bindings`].
 
 mod bindings;
+mod compat;
 mod net;
 mod parameters;
 mod vif;

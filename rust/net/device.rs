@@ -19,7 +19,10 @@ pub(crate) use operations::{
 };
 
 use super::rtnl::Rtnl;
-use crate::bindings;
+use crate::{
+    bindings,
+    compat, //
+};
 use core::{
     marker::PhantomData,
     mem::{
@@ -212,7 +215,7 @@ impl<T: Operations> Registration<T> {
 
         // The stack takes a longer name for a bug, and stops the machine.
         if description.name.to_bytes_with_nul().len() > NAME_LEN {
-            return Err(ENAMETOOLONG);
+            return Err(compat::enametoolong());
         }
 
         // SAFETY: The name is NUL-terminated and not too long; `ether_setup` is a valid setup function.

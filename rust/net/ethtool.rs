@@ -9,7 +9,10 @@ use super::device::{
     Operations,
     Registration, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    compat, //
+};
 use kernel::{
     fmt::{
         self,
@@ -74,7 +77,7 @@ impl<T: Operations> Registration<T> {
         set: c_int,
     ) -> c_int {
         if set != bindings::ethtool_stringset_ETH_SS_STATS as c_int {
-            return EOPNOTSUPP.to_errno();
+            return compat::eopnotsupp().to_errno();
         }
         let mut count: c_int = 0;
         // SAFETY: The stack calls this for a registered device.

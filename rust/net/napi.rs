@@ -13,7 +13,10 @@ use super::{
     rtnl::Rtnl,
     skb::SkBuff, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    compat, //
+};
 use core::{
     cell::UnsafeCell,
     marker::PhantomData, //
@@ -156,7 +159,7 @@ impl<P: Poll> Napi<P> {
                 .cast::<Self>()
         };
         this.schedule();
-        bindings::hrtimer_restart::HRTIMER_NORESTART
+        compat::HRTIMER_NORESTART
     }
 
     extern "C" fn poll_callback(napi: *mut bindings::napi_struct, budget: c_int) -> c_int {

@@ -14,6 +14,7 @@ use super::{
     rate, //
 };
 use crate::{
+    compat,
     net::device::Registration,
     parameters,
     xen::{
@@ -66,8 +67,7 @@ const FEATURES: [&CStr; 8] = [
     c"feature-dynamic-multicast-control",
 ];
 
-static IDS: IdArray<xenbus::DeviceId, (), 1> =
-    IdArray::new_without_index([xenbus::DeviceId::new(c"vif")]);
+static IDS: IdArray<xenbus::DeviceId, (), 1> = compat::id_table(xenbus::DeviceId::new(c"vif"));
 
 /// The driver of `vif` backends.
 pub(crate) struct Backend;
@@ -310,7 +310,7 @@ impl Shared {
         };
         let name = netdev.handle().name();
         self.dev.report_error(
-            EPROTO,
+            compat::eproto(),
             fmt!("{}: frontend cut off: {}", &*name, Plain(fault)),
         );
         state.disconnect();

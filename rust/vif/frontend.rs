@@ -6,11 +6,14 @@
 //! sense is reported with its key and refused: a frontend is connected as it wants to be, or not at
 //! all.
 
-use crate::xen::{
-    xenbus,
-    xenstore::{
-        self,
-        Value, //
+use crate::{
+    compat,
+    xen::{
+        xenbus,
+        xenstore::{
+            self,
+            Value, //
+        },
     },
 };
 use kernel::{
@@ -107,7 +110,7 @@ impl Refusal {
         match self {
             Self::Missing { .. } => ENOENT,
             Self::Malformed { .. } => EINVAL,
-            Self::Unsupported { .. } => EOPNOTSUPP,
+            Self::Unsupported { .. } => compat::eopnotsupp(),
             Self::TooManyQueues { .. } => EINVAL,
             Self::Unreadable { err, .. } | Self::Failed { err, .. } => *err,
         }

@@ -9,7 +9,10 @@
 //! C header: [`include/xen/events.h`](srctree/include/xen/events.h)
 
 use super::xenbus;
-use crate::bindings;
+use crate::{
+    bindings,
+    compat, //
+};
 use kernel::{
     device,
     prelude::*,
@@ -108,7 +111,7 @@ impl<H: Handler> Channel<H> {
         if let Some(eoi) = H::event(this) {
             this.eoi(eoi);
         }
-        bindings::irqreturn::IRQ_HANDLED
+        compat::IRQ_HANDLED
     }
 }
 

@@ -9,23 +9,16 @@
 //! C header: [`include/xen/interface/io/ring.h`](srctree/include/xen/interface/io/ring.h)
 
 use super::xenbus;
-use crate::bindings;
+use crate::{
+    bindings,
+    compat::barrier, //
+};
 use core::ptr::NonNull;
 use kernel::{
     device,
     error::to_result,
-    io::{
-        io_project,
-        io_read,
-        io_write,
-        Io,
-        SysMem, //
-    },
     prelude::*,
-    sync::{
-        aref::ARef,
-        barrier, //
-    },
+    sync::aref::ARef, //
 };
 
 /// Entries of a Tx ring or an Rx ring.
@@ -106,46 +99,61 @@ impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
         })
     }
 
+    /// The page. Only for volatile accesses of single words: the frontend writes to it.
     #[inline]
-    fn view(&self) -> SysMem<'_, Page<WORDS, ENTRIES>> {
-        // SAFETY: By the invariant of `Mapping`, the page is mapped as long as `self.page` lives,
-        // and so as long as the borrow of `self`; it is page-aligned, and `Page` fits (`FITS`).
-        unsafe { SysMem::new(self.page.address.as_ptr().cast()) }
+    fn page(&self) -> *mut Page<WORDS, ENTRIES> {
+        self.page.address.as_ptr().cast()
+    }
+
+    /// The entry in slot `slot`; its own words for a slot that is not there, which `netif::ring` does
+    /// not name.
+    #[inline]
+    fn entry(&self, slot: usize) -> *mut u32 {
+        // SAFETY: The page is mapped as long as `self.page` lives, and `Page` fits (`FITS`): this
+        // only computes an address within it.
+        let ring: *mut u32 = unsafe { (&raw mut (*self.page()).ring).cast() };
+        ring.wrapping_add((slot % ENTRIES).wrapping_mul(WORDS))
     }
 
     /// The index up to which the frontend has produced requests, with all of their contents
     /// visible to the loads that follow.
     #[inline]
     pub(crate) fn req_prod(&self) -> u32 {
-        let req_prod = io_read!(self.view(), .req_prod);
+        // SAFETY: The page is mapped and aligned; the access is volatile.
+        let req_prod = unsafe { (&raw const (*self.page()).req_prod).read_volatile() };
         // ORDERING: Pairs with the write barrier in the frontend's `RING_PUSH_REQUESTS()`.
-        barrier::mb(barrier::Read);
+        barrier::read();
         req_prod
     }
 
     /// The index up to which responses have been produced, as the page has it.
     pub(crate) fn rsp_prod(&self) -> u32 {
-        io_read!(self.view(), .rsp_prod)
+        // SAFETY: The page is mapped and aligned; the access is volatile.
+        unsafe { (&raw const (*self.page()).rsp_prod).read_volatile() }
     }
 
     /// Copies the entry in ring slot `slot` (below `ENTRIES`), each word read once.
     #[inline]
     pub(crate) fn read(&self, slot: usize) -> [u32; WORDS] {
-        let entry = (|| -> Result<[u32; WORDS]> {
-            Ok(io_project!(self.view(), .ring[try: slot]).copy_read())
-        })();
-        // A slot comes masked from `netif::ring`, so there always is one.
-        entry.unwrap_or([0; WORDS])
+        let mut words = [0; WORDS];
+        let mut from = self.entry(slot);
+        for word in &mut words {
+            // SAFETY: One of the `WORDS` words of an entry in the mapped page; volatile.
+            *word = unsafe { from.read_volatile() };
+            from = from.wrapping_add(1);
+        }
+        words
     }
 
     /// Writes the first words of the entry in ring slot `slot` (below `ENTRIES`).
     #[inline]
     pub(crate) fn write<const N: usize>(&self, slot: usize, words: [u32; N]) {
-        for (i, word) in (0..N).zip(words) {
-            let _ = (|| -> Result {
-                io_write!(self.view(), .ring[try: slot][try: i], word);
-                Ok(())
-            })();
+        const { assert!(N <= WORDS, "no more words than an entry has") };
+        let mut to = self.entry(slot);
+        for word in words {
+            // SAFETY: One of the `WORDS` words of an entry in the mapped page; volatile.
+            unsafe { to.write_volatile(word) };
+            to = to.wrapping_add(1);
         }
     }
 
@@ -158,23 +166,27 @@ impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
     pub(crate) fn push_responses(&self, old: u32, new: u32) -> bool {
         // ORDERING: The responses are visible before the index that covers them is. Pairs with the
         // read barrier with which the frontend follows its load of `rsp_prod`.
-        barrier::mb(barrier::Write);
-        io_write!(self.view(), .rsp_prod, new);
+        barrier::write();
+        // SAFETY: The page is mapped and aligned; the access is volatile.
+        unsafe { (&raw mut (*self.page()).rsp_prod).write_volatile(new) };
         // ORDERING: Pairs with the full barrier in the frontend's
         // `RING_FINAL_CHECK_FOR_RESPONSES()`: either it sees the index, or we see its request for
         // an event.
-        barrier::mb(barrier::Full);
-        netif::ring::must_notify(old, new, io_read!(self.view(), .rsp_event))
+        barrier::full();
+        // SAFETY: The page is mapped and aligned; the access is volatile.
+        let rsp_event = unsafe { (&raw const (*self.page()).rsp_event).read_volatile() };
+        netif::ring::must_notify(old, new, rsp_event)
     }
 
     /// Asks for an event once the frontend has produced requests up to `req_event`, and makes that
     /// visible before the loads that follow.
     #[inline]
     pub(crate) fn set_req_event(&self, req_event: u32) {
-        io_write!(self.view(), .req_event, req_event);
+        // SAFETY: The page is mapped and aligned; the access is volatile.
+        unsafe { (&raw mut (*self.page()).req_event).write_volatile(req_event) };
         // ORDERING: Pairs with the full barrier in the frontend's
         // `RING_PUSH_REQUESTS_AND_CHECK_NOTIFY()`: either it sees this index, or we see its
         // requests.
-        barrier::mb(barrier::Full);
+        barrier::full();
     }
 }

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{
     bindings,
+    compat::barrier,
     net::rtnl::Rtnl, //
 };
-use kernel::sync::barrier;
 
 impl<T: Operations> Handle<T> {
     /// Does the device have this queue?
@@ -44,7 +44,7 @@ impl<T: Operations> Handle<T> {
         unsafe { bindings::xnb_netif_tx_stop_queue(self.as_raw(), queue.into()) };
         // ORDERING: Pairs with the barrier in `transmit_completed()`: either it sees the queue
         // stopped, or we see the room that it made.
-        barrier::mb(barrier::Full);
+        barrier::full();
         if has_room() {
             // SAFETY: As above. Nobody else stops or starts it: the caller holds its lock.
             unsafe { bindings::xnb_netif_tx_start_queue(self.as_raw(), queue.into()) };
