@@ -50,6 +50,9 @@ class Ring:
 
     def __init__(self, grants, entry, start, size=RING_SIZE):
         self.memory, self.gref = grants.page()
+        # An index is one word to its reader: struct would clear it first, and fill
+        # it in byte by byte.
+        self.words = memoryview(self.memory).cast("I")
         self.entry = entry
         self.size = size
         self.start = start
@@ -66,10 +69,10 @@ class Ring:
         self._store(12, self.start + 1)
 
     def _store(self, offset, value):
-        struct.pack_into("<I", self.memory, offset, value & 0xffffffff)
+        self.words[offset // 4] = value & 0xffffffff
 
     def _load(self, offset):
-        return struct.unpack_from("<I", self.memory, offset)[0]
+        return self.words[offset // 4]
 
     def post(self, entry):
         """Put an entry on the ring; publish() lets the backend see it."""
@@ -132,8 +135,10 @@ class Queue:
         return used
 
     def statuses(self, count):
-        """(id, status) of the next COUNT responses on the transmit ring."""
-        return [struct.unpack_from("<Hh", response) for response in self.tx.responses(count)]
+        """(id, status) of the next COUNT responses on the transmit ring; the id of
+        one to an extra info, which has none, is 0."""
+        answers = [struct.unpack_from("<Hh", response) for response in self.tx.responses(count)]
+        return [(0 if status == NULL else ident, status) for ident, status in answers]
 
     # --- receive ---
 
