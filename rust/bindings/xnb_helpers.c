@@ -6,6 +6,8 @@
 #include <linux/cpumask.h>
 #include <linux/etherdevice.h>
 #include <linux/hrtimer.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
@@ -281,10 +283,12 @@ void xnb_skb_tx_timestamp(struct sk_buff *skb)
  */
 int xnb_skb_tcp_headers_len(const struct sk_buff *skb, u16 ethertype)
 {
+	unsigned int least = ethertype == ETH_P_IP ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	unsigned int offset = skb_transport_offset(skb);
 	unsigned int len;
 
-	if (skb->protocol != htons(ethertype) ||
+	/* A guest may claim that its IPv4 header is shorter than it can be. */
+	if (skb->protocol != htons(ethertype) || offset < least ||
 	    skb->csum_offset != offsetof(struct tcphdr, check) ||
 	    offset + sizeof(struct tcphdr) > skb_headlen(skb))
 		return -EINVAL;
