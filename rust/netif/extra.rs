@@ -99,6 +99,11 @@ pub struct Gso {
 }
 
 impl Gso {
+    /// The shortest segments that a guest may ask for: what TCP is left with by the smallest maximum
+    /// segment size that Linux accepts, 48 bytes, and 40 bytes of options. Each segment costs this
+    /// domain a packet, so shorter ones would make one request an arbitrary amount of work. Bytes.
+    pub const MIN_SIZE: u16 = 8;
+
     /// Segments of `size` bytes of payload; `None` if that is 0.
     #[inline]
     pub fn new(kind: GsoKind, size: u16) -> Option<Self> {
@@ -106,8 +111,9 @@ impl Gso {
         (size > 0).then_some(Self { kind, size })
     }
 
-    /// Takes the payload of an entry apart: "size" (16 bits), "type" (8 bits); padding and
-    /// "features", of which there are none.
+    /// Takes the payload of an entry of a guest's apart: "size" (16 bits), "type" (8 bits); padding
+    /// and "features", of which there are none. `None` if there is no such type, or if the size is
+    /// below [`Gso::MIN_SIZE`].
     #[inline]
     pub(crate) fn from_payload(payload: [u8; 6]) -> Option<Self> {
         let [size0, size1, kind, ..] = payload;
@@ -116,7 +122,8 @@ impl Gso {
             2 => GsoKind::TcpV6,
             _ => return None,
         };
-        Self::new(kind, u16::from_ne_bytes([size0, size1]))
+        let size = u16::from_ne_bytes([size0, size1]);
+        Self::new(kind, size).filter(|gso| gso.size >= Self::MIN_SIZE)
     }
 
     /// Returns the kind of packet.

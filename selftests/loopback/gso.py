@@ -163,6 +163,10 @@ def contradictions(vif):
         sock.settimeout(10)
         for name, data, extra, statuses in (
                 ("segments of no bytes", good, gso_extra(TCPV4, 0), {ERROR}),
+                ("segments of 7 bytes", good, gso_extra(TCPV4, 7), {ERROR}),
+                ("an IPv4 header of 16 bytes before one of TCP",
+                 good[:14] + b"\x44" + good[15:42] + b"\x50" + good[43:],
+                 gso_extra(TCPV4, 1400), {OKAY}),
                 ("an unknown type", good, gso_extra(3, 1400), {ERROR}),
                 ("type 0", good, gso_extra(0, 1400), {ERROR}),
                 ("TCPv6 on IPv4", good, gso_extra(TCPV6, 1400), {OKAY}),
@@ -170,7 +174,7 @@ def contradictions(vif):
                 ("TCPv4 on UDP", packet(4, payload, proto=17), gso_extra(TCPV4, 1400), {OKAY}),
                 ("TCP that ends in its header", good[:14 + 20 + 18], gso_extra(TCPV4, 1400), {OKAY}),
                 ("a header longer than the packet", good[:46] + b"\xf0" + good[47:60],
-                 gso_extra(TCPV4, 1), {OKAY}),
+                 gso_extra(TCPV4, 8), {OKAY}),
                 ("an unknown protocol", good[:12] + b"\x12\x34" + good[14:],
                  gso_extra(TCPV4, 1400), {OKAY})):
             errors = vif.back.counters()[2]

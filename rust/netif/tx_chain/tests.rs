@@ -370,6 +370,19 @@ fn segmentation_and_hash() {
             Drop::BadGso
         );
     }
+    for size in 1..=9_u16 {
+        let [size0, size1] = size.to_ne_bytes();
+        let entries = [
+            request(1, 0, 4000, EXTRA),
+            extra_with(1, 0, [size0, size1, 1, 0, 0, 0]),
+        ];
+        if size < Gso::MIN_SIZE {
+            assert_eq!(bad(&entries, 20).1, Drop::BadGso);
+        } else {
+            let found = packet_of(run(&entries, 20).0).gso();
+            assert_eq!(found, Gso::new(GsoKind::TcpV4, size));
+        }
+    }
     // The last of a kind counts.
     let entries = [request(1, 0, 4000, EXTRA), gso(1), gso(2), hash(0, 1)];
     let packet = packet_of(run(&entries, 20).0);

@@ -200,7 +200,10 @@ fn extra_info(entries: &[[u32; 3]], data_follows: bool) -> Result<Said, Drop> {
                     _ => return Err(Drop::BadGso),
                 };
                 let size = u16::from_le_bytes([bytes[2], bytes[3]]);
-                gso = Some(Gso::new(kind, size).ok_or(Drop::BadGso)?);
+                if size < 8 {
+                    return Err(Drop::BadGso);
+                }
+                gso = Gso::new(kind, size);
             }
             2 | 3 if multicast.is_some() => return Err(Drop::BadMulticast),
             2 => multicast = Some(Change::Add(address)),
