@@ -33,7 +33,8 @@ use crate::{
     extra::{
         Extra,
         FlowHash,
-        Gso, //
+        Gso,
+        GsoKind, //
     },
     packet::Checksum,
     wire::{
@@ -86,6 +87,10 @@ impl Headroom {
 pub struct Accepts {
     /// Packets of several slots of data.
     pub scatter_gather: bool,
+    /// TCP over IPv4 that is yet to be segmented.
+    pub gso_tcpv4: bool,
+    /// The same over IPv6.
+    pub gso_tcpv6: bool,
     /// The room that it wants.
     pub headroom: Headroom,
 }
@@ -100,6 +105,11 @@ pub enum RxRefusal {
         /// Bytes of the longest packet that can go.
         max: u32,
     },
+    /// It is yet to be segmented, which the frontend did not offer to do.
+    Unsegmented {
+        /// Length of the packet in bytes.
+        len: u32,
+    },
 }
 
 impl fmt::Display for RxRefusal {
@@ -109,6 +119,12 @@ impl fmt::Display for RxRefusal {
                 write!(
                     f,
                     "packet of {len} bytes is longer than the frontend's {max}"
+                )
+            }
+            Self::Unsegmented { len } => {
+                write!(
+                    f,
+                    "packet of {len} bytes is yet to be segmented, unlike the frontend's"
                 )
             }
         }
@@ -139,13 +155,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a packet of `len` bytes for a frontend that was told of GSO and hashes if `gso` and
-    /// `hash` are given.
+    /// Plans a packet of `len` bytes for a frontend that asked for hashes if `hash` is given.
     ///
     /// # Errors
     ///
     /// [`RxRefusal::TooLong`] if it is longer than 65535 bytes, or than the one slot that a frontend
-    /// without `feature-sg` can take.
+    /// without `feature-sg` can take. [`RxRefusal::Unsegmented`] if the frontend does not take it as
+    /// `gso` says it is: the stack segments packets for the frontend that there is when it takes them
+    /// off its queue, and may give them to the next one.
     #[inline]
     pub fn new(
         len: u32,
@@ -163,6 +180,14 @@ impl Plan {
         };
         if len > max {
             return Err(RxRefusal::TooLong { len, max });
+        }
+        let segments = match gso.as_ref().map(Gso::kind) {
+            Some(GsoKind::TcpV4) => accepts.gso_tcpv4,
+            Some(GsoKind::TcpV6) => accepts.gso_tcpv6,
+            None => true,
+        };
+        if !segments {
+            return Err(RxRefusal::Unsegmented { len });
         }
         // Rounds up; with at most 65535 + 4095 this does not wrap.
         let full = len.wrapping_add(room.wrapping_sub(1));
@@ -348,10 +373,7 @@ impl Scatter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extra::{
-        GsoKind,
-        HashKind, //
-    };
+    use crate::extra::HashKind;
     use std::{
         string::ToString,
         vec::Vec, //
@@ -365,6 +387,8 @@ mod tests {
     fn accepts(scatter_gather: bool, headroom: u32) -> Accepts {
         Accepts {
             scatter_gather,
+            gso_tcpv4: true,
+            gso_tcpv6: true,
             headroom: Headroom::new(headroom).unwrap(),
         }
     }
@@ -455,6 +479,35 @@ mod tests {
             }
             .to_string(),
             "packet of 5000 bytes is longer than the frontend's 4096"
+        );
+    }
+
+    #[test]
+    fn only_segments_that_were_offered() {
+        for (kind, gso_tcpv4, gso_tcpv6, goes) in [
+            (GsoKind::TcpV4, true, false, true),
+            (GsoKind::TcpV4, false, true, false),
+            (GsoKind::TcpV6, false, true, true),
+            (GsoKind::TcpV6, true, false, false),
+        ] {
+            let accepts = Accepts {
+                gso_tcpv4,
+                gso_tcpv6,
+                ..accepts(true, 0)
+            };
+            let plan = |gso| Plan::new(9000, Checksum::Blank, gso, None, &accepts);
+            let outcome = plan(Gso::new(kind, 1448)).map(|plan| plan.slots());
+            let want = if goes {
+                Ok(4)
+            } else {
+                Err(RxRefusal::Unsegmented { len: 9000 })
+            };
+            assert_eq!(outcome, want);
+            assert!(plan(None).is_ok());
+        }
+        assert_eq!(
+            RxRefusal::Unsegmented { len: 9000 }.to_string(),
+            "packet of 9000 bytes is yet to be segmented, unlike the frontend's"
         );
     }
 

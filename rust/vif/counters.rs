@@ -44,7 +44,7 @@ pub(super) struct GuestRx {
     pub(super) bytes: Counter,
     /// Packets dropped as the guest's pages could not be copied to.
     pub(super) copy_failed: Counter,
-    /// Packets dropped as the guest does not take packets of their size.
+    /// Packets dropped as the guest does not take packets of their size, or not in one piece.
     pub(super) too_long: Counter,
     /// Packets in too many pieces, dropped for want of memory to make them one.
     pub(super) no_memory: Counter,

@@ -104,6 +104,8 @@ impl Link {
             batch: Batch::new(domid, BATCH_COPIES, RING_SIZE as usize)?,
             accepts: Accepts {
                 scatter_gather: frontend.features.sg,
+                gso_tcpv4: frontend.features.gso_tcpv4,
+                gso_tcpv6: frontend.features.gso_tcpv6,
                 headroom: frontend.headroom,
             },
             worked: Worked::new(),

@@ -135,6 +135,8 @@ proptest! {
 fn plan(len: u32, scatter_gather: bool) -> Result<Plan, RxRefusal> {
     let accepts = Accepts {
         scatter_gather,
+        gso_tcpv4: false,
+        gso_tcpv6: false,
         headroom: Headroom::NONE,
     };
     Plan::new(len, Checksum::Validated, None, None, &accepts)
@@ -148,6 +150,8 @@ fn slots_add_up() {
         let room = 4096 - headroom;
         let accepts = Accepts {
             scatter_gather: true,
+            gso_tcpv4: false,
+            gso_tcpv6: false,
             headroom: Headroom::new(headroom).unwrap(),
         };
         let extras = u32::from(headroom > 0);

@@ -168,6 +168,8 @@ impl Backend {
             let len = u32::try_from(packet.data.len()).unwrap();
             let accepts = Accepts {
                 scatter_gather: self.sg,
+                gso_tcpv4: false,
+                gso_tcpv6: false,
                 headroom: Headroom::NONE,
             };
             let Ok(plan) = Plan::new(len, packet.checksum, None, None, &accepts) else {
