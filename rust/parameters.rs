@@ -10,6 +10,7 @@ use kernel::time::{
     msecs_to_jiffies,
     Jiffies, //
 };
+use netif::tx_chain::FATAL_SLOTS_MIN;
 
 /// What a vif gets at most when nobody says otherwise. Queues.
 const QUEUES_DEFAULT_MAX: u32 = 8;
@@ -17,8 +18,8 @@ const QUEUES_DEFAULT_MAX: u32 = 8;
 /// What a vif gets at most whatever anybody says. Queues.
 const QUEUES_LIMIT: u32 = 256;
 
-/// Fills in the defaults that depend on the machine, so that sysfs shows them. To be called once,
-/// before the driver is registered.
+/// Fills in the default that depends on the machine, and raises what is too small, so that sysfs
+/// shows what counts. To be called once, before the driver is registered.
 pub(crate) fn init() {
     // SAFETY: The variable is valid; nobody but root, through sysfs, accesses it meanwhile.
     unsafe {
@@ -26,6 +27,8 @@ pub(crate) fn init() {
         if max_queues.read_volatile() == 0 {
             max_queues.write_volatile(queues_by_default());
         }
+        let fatal_slots = &raw mut bindings::xnb_fatal_skb_slots;
+        fatal_slots.write_volatile(fatal_slots.read_volatile().max(FATAL_SLOTS_MIN));
     };
 }
 
