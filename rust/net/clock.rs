@@ -35,10 +35,11 @@ impl Tick {
     }
 }
 
-/// Nanoseconds in `ticks`.
+/// Nanoseconds in `ticks`; more than 2^32 of them, 49 days at least, count as so many, as a timer
+/// takes no more than 63 bits.
 pub(crate) fn to_nsecs(ticks: Jiffies) -> u64 {
     // SAFETY: Only computes.
-    unsafe { bindings::jiffies64_to_nsecs(ticks as u64) }
+    unsafe { bindings::jiffies64_to_nsecs((ticks as u64).min(u32::MAX.into())) }
 }
 
 /// The time since boot, without what the machine was suspended. Nanoseconds; any context.
