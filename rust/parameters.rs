@@ -21,7 +21,7 @@ const QUEUES_LIMIT: u32 = 256;
 /// Fills in the default that depends on the machine, and raises what is too small, so that sysfs
 /// shows what counts. To be called once, before the driver is registered.
 pub(crate) fn init() {
-    // SAFETY: The variable is valid; nobody but root, through sysfs, accesses it meanwhile.
+    // SAFETY: The variables are valid; nobody but root, through sysfs, accesses them meanwhile.
     unsafe {
         let max_queues = &raw mut bindings::xnb_max_queues;
         if max_queues.read_volatile() == 0 {
@@ -55,10 +55,14 @@ pub(crate) fn rx_drain_timeout() -> Jiffies {
     msecs_to_jiffies(unsafe { (&raw const bindings::xnb_rx_drain_timeout_msecs).read_volatile() })
 }
 
-/// `rx_stall_timeout_msecs`: how long a guest may owe buffers before it loses its carrier.
-pub(crate) fn rx_stall_timeout() -> Jiffies {
+/// `rx_stall_timeout_msecs`: how long a guest may owe buffers before it loses its carrier; `None`
+/// (0) for as long as it likes.
+pub(crate) fn rx_stall_timeout() -> Option<Jiffies> {
     // SAFETY: The variable is valid, and constant once the module is loaded.
-    msecs_to_jiffies(unsafe { (&raw const bindings::xnb_rx_stall_timeout_msecs).read_volatile() })
+    match unsafe { (&raw const bindings::xnb_rx_stall_timeout_msecs).read_volatile() } {
+        0 => None,
+        msecs => Some(msecs_to_jiffies(msecs)),
+    }
 }
 
 /// `provides_xdp_headroom`: offer frontends room for XDP before each packet.

@@ -22,7 +22,7 @@ MODULE_PARM_DESC(rx_drain_timeout_msecs,
 unsigned int xnb_rx_stall_timeout_msecs = 60000;
 module_param_named(rx_stall_timeout_msecs, xnb_rx_stall_timeout_msecs, uint, 0444);
 MODULE_PARM_DESC(rx_stall_timeout_msecs,
-		 "A guest that owes buffers for this long loses its carrier (ms)");
+		 "A guest that owes buffers for this long loses its carrier (ms, 0: never)");
 
 /* A hash is a few dozen loads here: there is nothing to remember. */
 static unsigned int hash_cache_size = 64;

@@ -29,7 +29,8 @@ const LOOK_WITHOUT_NOTIFY: u32 = 10;
 /// What a frontend is granted. Ticks.
 pub(super) struct Patience {
     drain: Jiffies,
-    /// None if the frontend does not say when it posted buffers: it may well have.
+    /// None if the administrator wants none, or the frontend does not say when it posted buffers:
+    /// it may well have.
     stall: Option<Jiffies>,
     look: Option<Jiffies>,
 }
@@ -40,7 +41,7 @@ impl Patience {
         if features.rx_notify {
             Self {
                 drain: parameters::rx_drain_timeout(),
-                stall: Some(parameters::rx_stall_timeout()),
+                stall: parameters::rx_stall_timeout(),
                 look: None,
             }
         } else {
