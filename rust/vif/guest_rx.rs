@@ -297,8 +297,12 @@ impl Link {
             sent = sent.wrapping_add(1);
         }
 
-        if self.debt.is_none() {
-            queue.have_buffers();
+        match &mut self.debt {
+            None => queue.have_buffers(),
+            // What it lost its carrier for has expired. Any buffer will do now, as a guest that never
+            // posts many could not get it back otherwise.
+            Some(debt) if debt.is_stalled() && self.next.is_none() && sent < budget => debt.want(1),
+            Some(_) => (),
         }
         self.flush(napi, counters, completed)?;
         Ok(sent)
@@ -312,17 +316,17 @@ impl Link {
     }
 
     /// The guest is in debt: has the ring looked at again in time, and the queue stalled if it has
-    /// been for too long.
+    /// been for too long and something waits for it.
     fn wait(&mut self, napi: &Context<'_, GuestRx>, queue: &Queue) {
         let Some(debt) = &mut self.debt else {
             return;
         };
         let now = Tick::now();
-        if debt.stalls(&self.patience, now) {
+        let queued = self.next.as_ref().map(SkBuff::queued);
+        if queued.is_some() && debt.stalls(&self.patience, now) {
             queue.counters.guest_rx.stalls.add(1);
             Interface::queue_stalled(napi.device());
         }
-        let queued = self.next.as_ref().map(SkBuff::queued);
         if let Some(delay) = debt.look_again(&self.patience, queued, now) {
             napi.schedule_after(delay);
         }

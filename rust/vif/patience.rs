@@ -76,7 +76,7 @@ impl Debt {
         }
     }
 
-    /// The packet that waits now needs `wanted` buffers.
+    /// What waits now, or what may come, needs `wanted` buffers.
     pub(super) fn want(&mut self, wanted: u32) {
         self.wanted = wanted;
     }
@@ -114,7 +114,7 @@ impl Debt {
         let look = patience.look.filter(|_| queued.is_some());
         let stall = patience
             .stall
-            .filter(|_| !self.stalled)
+            .filter(|_| !self.stalled && queued.is_some())
             .map(|stall| left(stall, self.since));
         [drain, look, stall]
             .into_iter()

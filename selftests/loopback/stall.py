@@ -22,6 +22,15 @@ def frame(length):
     return HEADER + bytes(length - len(HEADER))
 
 
+def byte_queue_limits(vif):
+    return f"/sys/class/net/{vif.back.name}/queues/tx-0/byte_queue_limits"
+
+
+def inflight(vif):
+    """Bytes that wait for the guest."""
+    return int(read_file(f"{byte_queue_limits(vif)}/inflight"))
+
+
 class Stall:
     """A connected frontend that has had one packet, and has no buffer left."""
 
@@ -108,6 +117,11 @@ def too_few(vif):
     s = Stall(vif, "one buffer for packets of two")
     s.post(1)
     s.check_stall(5000)
+    vif.report.check(f"{s.name}: when they have expired, one buffer is enough for a carrier",
+                     wait_for(DRAIN + 8, vif.back.running))
+    s.send()
+    vif.report.equal(f"{s.name}: and a packet of one comes", len(s.front.received(1)), 1)
+    s.check_stall(5000)
     s.check_recovery(60)
     s.end()
 
@@ -132,6 +146,19 @@ def without_notify(vif):
                      wait_for(10, lambda: (s.send(), s.front.received(1, 0.2))[1]))
     s.end()
 
+    # That was its own: the next frontend has it.
+    s = Stall(vif, "with it again")
+    s.send()
+    if DRIVER != "xen-netback":  # has no byte queue limits to count what waits by
+        vif.report.check(f"{s.name}: a packet waits",
+                         not wait_for(DRAIN / 2, lambda: not inflight(vif)))
+    else:
+        wait_for(DRAIN / 2, lambda: False)
+    s.post(1)
+    vif.report.c_fails("keeps the short timeout")
+    vif.report.equal(f"{s.name}: and comes", len(s.front.received(1, 3)), 1)
+    s.end()
+
 
 def bounded(vif):
     """The byte queue limits stop the queue earlier as a rule; without them, what
@@ -140,13 +167,13 @@ def bounded(vif):
         return  # has no byte queue limits to count what waits by
     for length, most in ((60, 257), (9000, 1 + (1 << 20) // 9000)):
         s = Stall(vif, f"flood of {length} bytes")
-        limits = f"/sys/class/net/{vif.back.name}/queues/tx-0/byte_queue_limits"
+        limits = byte_queue_limits(vif)
         write_file(f"{limits}/limit_min", str(1 << 28))
         for _ in range(2000):
             s.send(length)
-        inflight = int(read_file(f"{limits}/inflight"))
+        waiting = inflight(vif)
         vif.report.check(f"{s.name}: some wait, and not more than {most}",
-                         0 < inflight <= most * length, f"{inflight} bytes")
+                         0 < waiting <= most * length, f"{waiting} bytes")
         write_file(f"{limits}/limit_min", "0")
         s.end()
 
