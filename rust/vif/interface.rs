@@ -202,7 +202,7 @@ impl Interface {
     /// the poll of a connected queue.
     pub(super) fn queue_stalled(device: &Handle<Self>) {
         if device.data().stalled.fetch_add(1, Relaxed) == 0 {
-            device.set_carrier(false);
+            Self::follow_stalls(device);
         }
     }
 
@@ -210,11 +210,25 @@ impl Interface {
     /// connected queue.
     pub(super) fn queue_ready(device: &Handle<Self>) {
         if device.data().stalled.fetch_sub(1, Relaxed) == 1 {
-            device.set_carrier(true);
-            // Another queue may have stalled between these two.
-            if device.data().stalled.load(Relaxed) > 0 {
-                device.set_carrier(false);
+            Self::follow_stalls(device);
+        }
+    }
+
+    /// Gives the device the carrier that the number of stalled queues stands for.
+    fn follow_stalls(device: &Handle<Self>) {
+        let is_stalled = || device.data().stalled.load(Relaxed) > 0;
+        let mut stalled = is_stalled();
+        // Several polls may be here at once: whichever sets the carrier last looks again after that.
+        // Ends: each further round takes a queue that stalled or recovered meanwhile.
+        //
+        // ORDERING: The carrier is a bit that is tested and changed at once, with a full barrier.
+        loop {
+            device.set_carrier(!stalled);
+            let now = is_stalled();
+            if now == stalled {
+                return;
             }
+            stalled = now;
         }
     }
 
