@@ -269,7 +269,9 @@ impl Shared {
 
     /// Publishes Connected as soon as there is a connection and the script is done.
     fn publish_connected(&self, state: &mut State) {
-        if state.connection.is_none() || state.published {
+        let is_connected = state.connection.is_some() && !state.published;
+        // A frontend that reconfigures waits for Reconfigured, and says itself when it saw that.
+        if !is_connected || state.own != xenbus_state::Backend::Connected {
             return;
         }
         match xenstore::read_optional(self.dev.nodename(), HOTPLUG_STATUS) {

@@ -79,6 +79,9 @@ class Receiver:
         self.vif.front_write("xdp-headroom", headroom)
         self.vif.front_write("state", RECONFIGURING)
         answered = self.vif.wait_back(RECONFIGURED)
+        # A script that says again that it is done: no news for who waits for Reconfigured.
+        self.vif.back_write("hotplug-status", "connected")
+        answered = answered and not wait_for(0.3, lambda: self.vif.back_state() != RECONFIGURED)
         self.vif.front_write("state", CONNECTED)
         return answered
 
