@@ -204,6 +204,27 @@ def spread(vif):
     guest.end()
 
 
+def early(vif):
+    """Requests that are there before there is a backend: it knows by then which
+    queues there are."""
+    report = vif.report
+    front = RingFrontend(vif, queues=QUEUES)
+    control = Control(front)
+    memory, gref = front.grants.page()
+    memory[:12] = struct.pack("<3I", 2, 1, 0)
+    requests_made = ((SET_ALGORITHM, TOEPLITZ), (SET_MAPPING_SIZE, 3), (SET_MAPPING, gref, 3, 0))
+    for number, request in enumerate(requests_made):
+        control.post(number, *request)
+    control.ring.publish()
+    front.connect_and_wait(**control.keys())
+    report.c_fails("looks at the ring before it knows the queues")
+    report.equal("requests from before are answered", control.answers(3),
+                 [(number, kind, 0, 0) for number, (kind, *_) in enumerate(requests_made)])
+    report.need("the frontend can close", front.withdraw())
+    front.start_again()
+    vif.need_back(INIT_WAIT)
+
+
 def cut_off(vif):
     if DRIVER == "xen-netback":
         return  # goes round 2^32 times
@@ -237,7 +258,7 @@ def test(report):
     vif.attach(netfront=False)
     wait_for(10, lambda: vif.back_state() == INIT_WAIT)
     report.equal("offered", vif.back_read("feature-ctrl-ring"), "1")
-    for part in (requests, spread, cut_off):
+    for part in (requests, spread, early, cut_off):
         part(vif)
     problem = vif.detach()
     report.need("detach", not problem, problem)
