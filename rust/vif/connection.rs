@@ -201,14 +201,14 @@ impl Connection {
         let rtnl = guard.token();
         let mut fault = self.control.as_ref().and_then(Control::fault);
 
+        Interface::stop_polls(netdev, rtnl);
         for Channels { queue, .. } in &self.channels {
-            queue.stop(rtnl);
             fault = fault
                 .or_else(|| queue.guest_tx.state(rtnl).ok()?.fault())
                 .or_else(|| queue.guest_rx.state(rtnl).ok()?.fault());
-            if fault.is_none() && netdev.is_running(rtnl) {
-                queue.start(rtnl);
-            }
+        }
+        if fault.is_none() {
+            Interface::start_polls(netdev, rtnl);
         }
         fault
     }
@@ -217,15 +217,13 @@ impl Connection {
     pub(super) fn set_headroom(&self, netdev: &Handle<Interface>, headroom: Headroom) {
         let mut guard = rtnl::lock();
         let rtnl = guard.token();
+        Interface::stop_polls(netdev, rtnl);
         for Channels { queue, .. } in &self.channels {
-            queue.stop(rtnl);
             if let Ok(guest_rx) = queue.guest_rx.state(rtnl) {
                 guest_rx.set_headroom(headroom);
             }
-            if netdev.is_running(rtnl) {
-                queue.start(rtnl);
-            }
         }
+        Interface::start_polls(netdev, rtnl);
     }
 
     /// Closes the device to the stack and gives back everything of the frontend's: when this

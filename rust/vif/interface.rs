@@ -174,10 +174,33 @@ impl Interface {
         device.wake_all_queues(rtnl);
         // Before the polls, which may find that the guest owes buffers.
         device.set_carrier(true);
-        if device.is_running(rtnl) {
-            for queue in this.connected_queues() {
-                queue.start(rtnl);
-            }
+        Self::start_polls(device, rtnl);
+    }
+
+    /// Lets the polls run, if the device is up and a frontend connected.
+    ///
+    /// All of them, also those of queues that this frontend does not have, and always all together: a
+    /// NAPI instance gets its number when it is enabled, and keeps it when it is disabled. Who lists
+    /// them by netlink gets a kernel warning if the numbers are not in the order in which the instances
+    /// were made.
+    pub(super) fn start_polls(device: &Handle<Self>, rtnl: &mut Rtnl) {
+        let this = device.data();
+        let connected = this.connected_queues();
+        if connected.is_empty() || !device.is_running(rtnl) {
+            return;
+        }
+        for queue in this.queues() {
+            queue.enable(rtnl);
+        }
+        for queue in connected {
+            queue.schedule();
+        }
+    }
+
+    /// Waits for all polls to end, and lets none start. May sleep.
+    pub(super) fn stop_polls(device: &Handle<Self>, rtnl: &mut Rtnl) {
+        for queue in device.data().queues() {
+            queue.disable(rtnl);
         }
     }
 
@@ -189,8 +212,8 @@ impl Interface {
         device.set_carrier(false);
         // Waits for those that saw `connected` still set.
         device.stop_all_queues(rtnl);
+        Self::stop_polls(device, rtnl);
         for queue in this.queues() {
-            queue.stop(rtnl);
             queue.purge(device, rtnl);
         }
         // The polls of this connection are over.
@@ -256,17 +279,15 @@ impl Operations for Interface {
     const DRIVER: &'static CStr = c"xen_netback_rs";
 
     fn open(device: &Handle<Self>, rtnl: &mut Rtnl) -> Result {
-        for queue in device.data().connected_queues() {
-            queue.start(rtnl);
-        }
+        Self::start_polls(device, rtnl);
         device.start_all_queues(rtnl);
         Ok(())
     }
 
     fn stop(device: &Handle<Self>, rtnl: &mut Rtnl) {
         device.stop_all_queues(rtnl);
+        Self::stop_polls(device, rtnl);
         for queue in device.data().queues() {
-            queue.stop(rtnl);
             // A packet must not be held for as long as the administrator likes.
             queue.purge(device, rtnl);
         }

@@ -166,16 +166,20 @@ impl Queue {
         self.wants_buffers.load(Relaxed)
     }
 
-    /// Lets both polls run, and has them look at once at what came meanwhile.
-    pub(super) fn start(&self, rtnl: &mut Rtnl) {
+    /// Lets both polls run.
+    pub(super) fn enable(&self, rtnl: &mut Rtnl) {
         self.guest_tx.enable(rtnl);
         self.guest_rx.enable(rtnl);
+    }
+
+    /// Has both polls look at once at what came meanwhile.
+    pub(super) fn schedule(&self) {
         self.guest_tx.schedule();
         self.guest_rx.schedule();
     }
 
     /// Waits for both polls to end, and lets none start. May sleep.
-    pub(super) fn stop(&self, rtnl: &mut Rtnl) {
+    pub(super) fn disable(&self, rtnl: &mut Rtnl) {
         self.guest_tx.disable(rtnl);
         self.guest_rx.disable(rtnl);
     }
