@@ -11,6 +11,7 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
+#include <net/netdev_queues.h>
 #include <xen/events.h>
 #include <xen/grant_table.h>
 #include <xen/interface/io/netif.h>

@@ -10,12 +10,14 @@
 
 mod features;
 mod operations;
+mod statistics;
 mod transmit;
 
 pub(crate) use features::Features;
-pub(crate) use operations::{
-    Operations,
-    Statistics, //
+pub(crate) use operations::Operations;
+pub(crate) use statistics::{
+    Received,
+    Transmitted, //
 };
 
 use super::rtnl::Rtnl;
@@ -81,6 +83,15 @@ impl<T: Operations> Handle<T> {
     pub(crate) fn data(&self) -> &T {
         // SAFETY: By the type invariant.
         unsafe { &*bindings::xnb_netdev_priv(self.as_raw()).cast::<T>() }
+    }
+
+    /// How many queues it has in each direction.
+    #[inline]
+    fn queues(&self) -> u16 {
+        // SAFETY: By the type invariant; the number is constant.
+        let queues = unsafe { (*self.as_raw()).num_tx_queues };
+        // CAST: `Registration::new()` made a 16-bit number of them.
+        queues as u16
     }
 
     /// Sets how many of the queues are in use, in both directions.
@@ -168,7 +179,7 @@ pub(crate) struct Description<'a> {
     /// Its name.
     pub(crate) name: &'a CStr,
     /// The most queues that it will have in each direction, at least 1.
-    pub(crate) queues: u32,
+    pub(crate) queues: u16,
     /// Its Ethernet address.
     pub(crate) address: [u8; 6],
     /// What it can do at best.
@@ -225,8 +236,8 @@ impl<T: Operations> Registration<T> {
                 description.name.as_char_ptr(),
                 bindings::NET_NAME_UNKNOWN as u8,
                 Some(bindings::ether_setup),
-                description.queues,
-                description.queues,
+                description.queues.into(),
+                description.queues.into(),
             )
         })
         .ok_or(ENOMEM)?;
@@ -281,6 +292,7 @@ impl<T: Operations> Registration<T> {
                 description.mtu_range.1,
                 description.max_segmentation,
             );
+            (*device).stat_ops = const { &Self::STAT_OPS };
             bindings::dev_addr_mod(
                 device,
                 0,

@@ -5,7 +5,13 @@
 //! Each counter has one writer: the poll of guest Tx, the poll of guest Rx, or whoever queues
 //! packets for the guest under the transmit queue's lock.
 
-use crate::net::counter::Counter;
+use crate::net::{
+    counter::Counter,
+    device::{
+        Received,
+        Transmitted, //
+    },
+};
 use kernel::{
     fmt,
     prelude::fmt, //
@@ -52,6 +58,8 @@ pub(super) struct GuestRx {
     pub(super) expired: Counter,
     /// How often the guest owed buffers for so long that it lost its carrier.
     pub(super) stalls: Counter,
+    /// How often the queue was let go on after it had been stopped.
+    pub(super) woken: Counter,
 }
 
 /// Counters of whoever has packets for the guest.
@@ -61,6 +69,8 @@ pub(super) struct Pending {
     pub(super) not_connected: Counter,
     /// Packets dropped as the guest does not listen to their group.
     pub(super) filtered: Counter,
+    /// How often the queue was stopped as too much waited for the guest.
+    pub(super) stopped: Counter,
 }
 
 /// All counters of a queue.
@@ -84,6 +94,40 @@ impl GuestTx {
 }
 
 impl Counters {
+    /// What the guest sent, as the network device counts it.
+    pub(super) fn received(&self) -> Received {
+        let counters = &self.guest_tx;
+        Received {
+            packets: counters.packets.get(),
+            bytes: counters.bytes.get(),
+            errors: counters.errors(),
+            no_memory: counters.no_memory.get(),
+        }
+    }
+
+    /// What the guest was sent, as the network device counts it.
+    pub(super) fn transmitted(&self) -> Transmitted {
+        let counters = &self.guest_rx;
+        let dropped = [
+            &counters.too_long,
+            &counters.no_memory,
+            &counters.expired,
+            &self.pending.not_connected,
+            &self.pending.filtered,
+            &self.disconnected,
+        ];
+        Transmitted {
+            packets: counters.packets.get(),
+            bytes: counters.bytes.get(),
+            errors: counters.copy_failed.get(),
+            dropped: dropped
+                .into_iter()
+                .fold(0, |sum, counter| sum.wrapping_add(counter.get())),
+            stopped: self.pending.stopped.get(),
+            woken: counters.woken.get(),
+        }
+    }
+
     /// Calls `f` with name and value of each counter. With the queue's number before it, a name has
     /// to fit into the 31 bytes that ethtool shows.
     pub(super) fn for_each(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64)) {

@@ -16,8 +16,9 @@ use crate::{
             Features,
             Handle,
             Operations,
+            Received,
             Registration,
-            Statistics, //
+            Transmitted, //
         },
         rtnl::Rtnl,
         skb::{
@@ -103,7 +104,7 @@ impl Interface {
         let description = Description {
             parent: parent.as_ref(),
             name: &name,
-            queues: max_queues.into(),
+            queues: max_queues,
             address: ADDRESS,
             features: sg | list | ipv4 | ipv6 | tso4 | tso6,
             mtu_range: (mtu::MIN, mtu::MAX),
@@ -316,26 +317,14 @@ impl Operations for Interface {
         self.hash.queue(skb)
     }
 
-    fn statistics(&self) -> Statistics {
-        let mut sum = Statistics::default();
-        for queue in self.queues() {
-            let counters = &queue.counters;
-            let add = |to: &mut u64, value: u64| *to = to.wrapping_add(value);
-            add(&mut sum.rx_packets, counters.guest_tx.packets.get());
-            add(&mut sum.rx_bytes, counters.guest_tx.bytes.get());
-            add(&mut sum.rx_errors, counters.guest_tx.errors());
-            add(&mut sum.rx_dropped, counters.guest_tx.no_memory.get());
-            add(&mut sum.tx_packets, counters.guest_rx.packets.get());
-            add(&mut sum.tx_bytes, counters.guest_rx.bytes.get());
-            add(&mut sum.tx_errors, counters.guest_rx.copy_failed.get());
-            add(&mut sum.tx_dropped, counters.guest_rx.too_long.get());
-            add(&mut sum.tx_dropped, counters.guest_rx.no_memory.get());
-            add(&mut sum.tx_dropped, counters.guest_rx.expired.get());
-            add(&mut sum.tx_dropped, counters.pending.not_connected.get());
-            add(&mut sum.tx_dropped, counters.pending.filtered.get());
-            add(&mut sum.tx_dropped, counters.disconnected.get());
-        }
-        sum
+    fn received(&self, queue: u16) -> Received {
+        self.queue(queue)
+            .map_or_else(Received::default, |queue| queue.counters.received())
+    }
+
+    fn transmitted(&self, queue: u16) -> Transmitted {
+        self.queue(queue)
+            .map_or_else(Transmitted::default, |queue| queue.counters.transmitted())
     }
 
     fn max_mtu(&self) -> u32 {

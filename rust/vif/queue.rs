@@ -99,6 +99,9 @@ impl Queue {
         let stopped = device.stop_when_full(self.index, || {
             self.has_below(PENDING_MAX, PENDING_TRUESIZE_MAX)
         });
+        if stopped {
+            self.counters.pending.stopped.add(1);
+        }
         if start || stopped {
             self.guest_rx.schedule();
         }
@@ -125,12 +128,16 @@ impl Queue {
         self.index
     }
 
-    /// Tells the stack what the guest got, or what was dropped on the way.
+    /// Tells the stack what the guest got, or what was dropped on the way. Only called by the poll of
+    /// guest Rx.
     #[inline]
     pub(super) fn completed(&self, device: &Handle<Interface>, packets: u32, bytes: u32) {
-        device.transmit_completed(self.index, packets, bytes, || {
+        let woken = device.transmit_completed(self.index, packets, bytes, || {
             self.has_below(PENDING_MAX / 2, PENDING_TRUESIZE_MAX / 2)
         });
+        if woken {
+            self.counters.guest_rx.woken.add(1);
+        }
     }
 
     /// The poll of guest Rx waits for buffers.

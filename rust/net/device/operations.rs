@@ -5,7 +5,9 @@
 use super::{
     Features,
     Handle,
-    Registration, //
+    Received,
+    Registration,
+    Transmitted, //
 };
 use crate::{
     bindings,
@@ -23,20 +25,6 @@ use kernel::{
     fmt,
     prelude::*, //
 };
-
-/// Counts of a device since it was made, named from the device's point of view: what the guest
-/// sends is received.
-#[derive(Default)]
-pub(crate) struct Statistics {
-    pub(crate) rx_packets: u64,
-    pub(crate) rx_bytes: u64,
-    pub(crate) rx_errors: u64,
-    pub(crate) rx_dropped: u64,
-    pub(crate) tx_packets: u64,
-    pub(crate) tx_bytes: u64,
-    pub(crate) tx_errors: u64,
-    pub(crate) tx_dropped: u64,
-}
 
 /// The driver's part of a network device. The implementing type is the device's private data.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
@@ -56,8 +44,11 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// Asked if there are several. Softirqs are off.
     fn select_queue(&self, skb: &SkBuff) -> Option<u16>;
 
-    /// The device's counters. Any context.
-    fn statistics(&self) -> Statistics;
+    /// What came in on a receive queue. Any context.
+    fn received(&self, queue: u16) -> Received;
+
+    /// What went out on a transmit queue. Any context.
+    fn transmitted(&self, queue: u16) -> Transmitted;
 
     /// The largest MTU that the other end can take at the moment. Bytes.
     fn max_mtu(&self) -> u32;
@@ -125,24 +116,6 @@ impl<T: Operations> Registration<T> {
         }
         // SAFETY: All are the stack's own.
         unsafe { bindings::netdev_pick_tx(raw.cast(), skb, sb_dev.cast()) }
-    }
-
-    extern "C" fn get_stats64_callback(
-        raw: *mut bindings::net_device,
-        stats: *mut bindings::rtnl_link_stats64,
-    ) {
-        // SAFETY: The stack calls this for a registered device.
-        let counts = unsafe { Handle::<T>::from_raw(raw) }.data().statistics();
-        // SAFETY: The stack passes zeroed statistics to be filled.
-        let stats = unsafe { &mut *stats };
-        stats.rx_packets = counts.rx_packets;
-        stats.rx_bytes = counts.rx_bytes;
-        stats.rx_errors = counts.rx_errors;
-        stats.rx_dropped = counts.rx_dropped;
-        stats.tx_packets = counts.tx_packets;
-        stats.tx_bytes = counts.tx_bytes;
-        stats.tx_errors = counts.tx_errors;
-        stats.tx_dropped = counts.tx_dropped;
     }
 
     extern "C" fn change_mtu_callback(raw: *mut bindings::net_device, mtu: c_int) -> c_int {

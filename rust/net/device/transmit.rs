@@ -16,8 +16,7 @@ impl<T: Operations> Handle<T> {
     /// Does the device have this queue?
     #[inline]
     fn has_queue(&self, queue: u16) -> bool {
-        // SAFETY: By the type invariant; the number is constant.
-        u32::from(queue) < unsafe { (*self.as_raw()).num_tx_queues }
+        queue < self.queues()
     }
 
     /// Tells the byte queue limits that a packet of `bytes` bytes is about to be queued, and stops
@@ -54,7 +53,7 @@ impl<T: Operations> Handle<T> {
     }
 
     /// Tells the byte queue limits what was completed of what was queued, and wakes the queue when
-    /// `has_room` says that there is enough room again.
+    /// `has_room` says that there is enough room again. Returns whether it did.
     #[inline]
     pub(crate) fn transmit_completed(
         &self,
@@ -62,9 +61,9 @@ impl<T: Operations> Handle<T> {
         packets: u32,
         bytes: u32,
         has_room: impl Fn() -> bool,
-    ) {
+    ) -> bool {
         if !self.has_queue(queue) {
-            return;
+            return false;
         }
         let (raw, index) = (self.as_raw(), queue.into());
         // ORDERING: Ends with a full barrier, for which see `stop_when_full()`.
@@ -72,10 +71,12 @@ impl<T: Operations> Handle<T> {
         // SAFETY: By the type invariant, and there is such a queue.
         unsafe { bindings::xnb_netdev_txq_completed_mb(raw, index, packets, bytes) };
         // SAFETY: As above.
-        if has_room() && unsafe { bindings::xnb_netif_tx_queue_stopped(raw, index) } {
-            // SAFETY: As above.
-            unsafe { bindings::xnb_netif_tx_wake_queue(raw, index) };
+        if !has_room() || !unsafe { bindings::xnb_netif_tx_queue_stopped(raw, index) } {
+            return false;
         }
+        // SAFETY: As above.
+        unsafe { bindings::xnb_netif_tx_wake_queue(raw, index) };
+        true
     }
 
     /// Stops all queues and waits until nobody is sending. May sleep.
