@@ -181,6 +181,11 @@ void xnb_netif_napi_del(struct napi_struct *napi)
 	netif_napi_del(napi);
 }
 
+void xnb_netif_napi_set_irq(struct napi_struct *napi, int irq)
+{
+	netif_napi_set_irq(napi, irq);
+}
+
 bool xnb_napi_schedule(struct napi_struct *napi)
 {
 	return napi_schedule(napi);

@@ -62,6 +62,7 @@ void xnb_netif_tx_wake_queue(struct net_device *dev, unsigned int queue);
 void xnb_netif_napi_add(struct net_device *dev, struct napi_struct *napi,
 			int (*poll)(struct napi_struct *napi, int budget));
 void xnb_netif_napi_del(struct napi_struct *napi);
+void xnb_netif_napi_set_irq(struct napi_struct *napi, int irq);
 bool xnb_napi_schedule(struct napi_struct *napi);
 void xnb_hrtimer_start_ns(struct hrtimer *timer, u64 ns);
 void xnb_napi_gro_receive(struct napi_struct *napi, struct sk_buff *skb);

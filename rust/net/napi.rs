@@ -36,6 +36,37 @@ pub(crate) enum Polled {
     Done(u32),
 }
 
+/// A queue of a device, as the device sees it: what the guest sends is received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeviceQueue {
+    Receive(u16),
+    Transmit(u16),
+}
+
+impl DeviceQueue {
+    /// Has netlink show `napi` as what serves the queue, or nothing; without effect when the device
+    /// has no such queue.
+    ///
+    /// # Safety
+    ///
+    /// `device` must be valid and not registered; `napi` must have been added to it, or be null, and
+    /// be shown no longer when it is deleted.
+    unsafe fn set_napi(self, device: *mut bindings::net_device, napi: *mut bindings::napi_struct) {
+        // SAFETY: By the safety requirement; both numbers are constant.
+        let (rx, tx) = unsafe { ((*device).num_rx_queues, (*device).num_tx_queues) };
+        let (kind, index, count) = match self {
+            Self::Receive(index) => (bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_RX, index, rx),
+            Self::Transmit(index) => (bindings::netdev_queue_type_NETDEV_QUEUE_TYPE_TX, index, tx),
+        };
+        let index = u32::from(index);
+        if index < count {
+            // SAFETY: By the safety requirement, and there is such a queue. A device that is not
+            // registered needs no lock.
+            unsafe { bindings::netif_queue_set_napi(device, index, kind, napi) };
+        }
+    }
+}
+
 /// A queue that is polled.
 pub(crate) trait Poll: Send + Sized + 'static {
     /// The private data of the device that the queue belongs to.
@@ -51,6 +82,7 @@ pub(crate) trait Poll: Send + Sized + 'static {
 /// # Invariants
 ///
 /// - `napi` has been added to a device that outlives this object, with `Self::poll_callback`.
+/// - netlink shows `napi` as what serves `queue`.
 /// - `timer` is initialised with `Self::timer_callback`, and does not run while NAPI is disabled.
 /// - `enabled` is only accessed under the RTNL, and tells whether NAPI is enabled.
 /// - `state` is accessed by the poll only while NAPI is enabled, and by others only while it is
@@ -63,6 +95,7 @@ pub(crate) struct Napi<P: Poll> {
     napi: Opaque<bindings::napi_struct>,
     #[pin]
     timer: Opaque<bindings::hrtimer>,
+    queue: DeviceQueue,
     enabled: UnsafeCell<bool>,
     state: UnsafeCell<P>,
 }
@@ -73,10 +106,16 @@ unsafe impl<P: Poll> Send for Napi<P> {}
 unsafe impl<P: Poll> Sync for Napi<P> {}
 
 impl<P: Poll> Napi<P> {
-    /// Adds a NAPI instance, not enabled, to the device that is being made. May sleep.
-    pub(crate) fn new(device: &Unfinished<P::Device>, state: P) -> impl PinInit<Self> {
+    /// Adds a NAPI instance, not enabled, to the device that is being made, of which it is to serve
+    /// `queue`. May sleep.
+    pub(crate) fn new(
+        device: &Unfinished<P::Device>,
+        queue: DeviceQueue,
+        state: P,
+    ) -> impl PinInit<Self> {
         let device = device.as_raw();
         pin_init!(Self {
+            queue,
             enabled: UnsafeCell::new(false),
             state: UnsafeCell::new(state),
             timer <- Opaque::ffi_init(|slot: *mut bindings::hrtimer| {
@@ -98,6 +137,8 @@ impl<P: Poll> Napi<P> {
                 unsafe { slot.write_bytes(0, 1) };
                 // SAFETY: `slot` is zeroed and pinned; `device` is valid.
                 unsafe { bindings::xnb_netif_napi_add(device, slot, Some(Self::poll_callback)) };
+                // SAFETY: `device` is being made; `slot` was added, and `drop()` takes it back.
+                unsafe { queue.set_napi(device, slot) };
             }),
         })
     }
@@ -133,6 +174,17 @@ impl<P: Poll> Napi<P> {
             // SAFETY: The RTNL guards `enabled`.
             unsafe { enabled.write(false) };
         }
+    }
+
+    /// Has netlink show the interrupt with this number, or none, as the one by which the queue is
+    /// scheduled. May sleep.
+    pub(crate) fn set_interrupt(&self, irq: Option<u32>, _rtnl: &mut Rtnl) {
+        // CAST: Interrupt numbers are small.
+        let irq = irq.map_or(-1, |irq| irq as c_int);
+        // SAFETY: By the type invariants, `napi` has been added. The number is only shown, so that a
+        // wrong one is no more than that: no device of ours has the stack follow the interrupt's
+        // affinity (`netif_enable_cpu_rmap()`, `netif_set_affinity_auto()`).
+        unsafe { bindings::xnb_netif_napi_set_irq(self.napi.get(), irq) };
     }
 
     /// Gives access to the state of a queue that is not enabled.
@@ -206,8 +258,12 @@ impl<P: Poll> PinnedDrop for Napi<P> {
         }
         // SAFETY: By the type invariants, `timer` is initialised; no poll starts it any more.
         unsafe { bindings::hrtimer_cancel(self.timer.get()) };
-        // SAFETY: By the type invariants, `napi` has been added, and its device is still there.
-        unsafe { bindings::xnb_netif_napi_del(self.napi.get()) };
+        let napi = self.napi.get();
+        // SAFETY: By the type invariants, `napi` has been added; its device is still there, but not
+        // registered any more.
+        unsafe { self.queue.set_napi((*napi).dev, core::ptr::null_mut()) };
+        // SAFETY: As above.
+        unsafe { bindings::xnb_netif_napi_del(napi) };
     }
 }
 

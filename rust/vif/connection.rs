@@ -189,6 +189,10 @@ impl Connection {
             queue.expect_event();
             queue.guest_tx.state(rtnl)?.attach(links.guest_tx);
             queue.guest_rx.state(rtnl)?.attach(links.guest_rx);
+            let interrupt = channels.guest_tx().interrupt();
+            queue.guest_tx.set_interrupt(interrupt, rtnl);
+            let interrupt = channels.guest_rx().interrupt();
+            queue.guest_rx.set_interrupt(interrupt, rtnl);
         }
         // CAST: As above.
         Interface::connect(netdev, &frontend.features, self.channels.len() as u16, rtnl);
@@ -236,6 +240,8 @@ impl Connection {
             let rtnl = guard.token();
             Interface::disconnect(netdev, rtnl);
             for Channels { queue, .. } in &self.channels {
+                queue.guest_tx.set_interrupt(None, rtnl);
+                queue.guest_rx.set_interrupt(None, rtnl);
                 if let Ok(guest_tx) = queue.guest_tx.state(rtnl) {
                     guest_tx.detach();
                 }

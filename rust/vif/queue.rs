@@ -16,7 +16,10 @@ use crate::net::{
         Handle,
         Unfinished, //
     },
-    napi::Napi,
+    napi::{
+        DeviceQueue,
+        Napi, //
+    },
     rtnl::Rtnl,
     skb::{
         DropReason,
@@ -75,8 +78,8 @@ impl Queue {
         cutoff: Arc<CutOff>,
     ) -> impl PinInit<Self> + '_ {
         pin_init!(Self {
-            guest_tx <- Napi::new(device, GuestTx::new(index)),
-            guest_rx <- Napi::new(device, GuestRx::new(index)),
+            guest_tx <- Napi::new(device, DeviceQueue::Receive(index), GuestTx::new(index)),
+            guest_rx <- Napi::new(device, DeviceQueue::Transmit(index), GuestRx::new(index)),
             pending <- SkbQueue::new(),
             queued: Counter::default(),
             dequeued: Counter::default(),

@@ -66,8 +66,9 @@ impl<H: Handler> Channel<H> {
         &self.handler
     }
 
+    /// The number of the interrupt that the channel is bound to, as long as it is.
     #[inline]
-    fn irq(&self) -> Option<u32> {
+    pub(crate) fn interrupt(&self) -> Option<u32> {
         match self.irq.load(Relaxed) {
             UNBOUND => None,
             irq => Some(irq),
@@ -77,7 +78,7 @@ impl<H: Handler> Channel<H> {
     /// Sends the frontend an event. Any context; without effect once the channel is unbound.
     #[inline]
     pub(crate) fn notify(&self) {
-        if let Some(irq) = self.irq() {
+        if let Some(irq) = self.interrupt() {
             // SAFETY: By the type invariant, the interrupt is an event channel's.
             // CAST: Interrupt numbers are positive and small.
             unsafe { bindings::notify_remote_via_irq(irq as c_int) };
@@ -92,13 +93,13 @@ impl<H: Handler> Channel<H> {
             Eoi::Worked => 0,
             Eoi::Spurious => bindings::XEN_EOI_FLAG_SPURIOUS,
         };
-        if let Some(irq) = self.irq() {
+        if let Some(irq) = self.interrupt() {
             // SAFETY: By the type invariant, the interrupt is an event channel's.
             unsafe { bindings::xen_irq_lateeoi(irq, flags) };
         }
     }
 
-    extern "C" fn interrupt(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
+    extern "C" fn interrupt_callback(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
         // SAFETY: The cookie is the channel's address, from `Arc::as_ptr()`; the `Binding` holds a
         // reference until the interrupt is unbound, which waits for this function.
         let this = unsafe { ArcBorrow::from_raw(cookie.cast::<Self>().cast_const()) };
@@ -146,7 +147,7 @@ impl<H: Handler> Binding<H> {
             bindings::bind_interdomain_evtchn_to_irqhandler_lateeoi(
                 dev.as_raw(),
                 port,
-                Some(Channel::<H>::interrupt),
+                Some(Channel::<H>::interrupt_callback),
                 0,
                 channel.name.as_char_ptr(),
                 Arc::as_ptr(&channel).cast_mut().cast(),
@@ -169,7 +170,7 @@ impl<H: Handler> Binding<H> {
 impl<H: Handler> Drop for Binding<H> {
     fn drop(&mut self) {
         let cookie = Arc::as_ptr(&self.0).cast_mut();
-        if let Some(irq) = self.0.irq() {
+        if let Some(irq) = self.0.interrupt() {
             // SAFETY: By the invariant of `Channel`, `irq` was bound with this cookie.
             unsafe { bindings::unbind_from_irqhandler(irq, cookie.cast()) };
         }
