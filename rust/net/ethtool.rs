@@ -2,6 +2,15 @@
 
 //! What `ethtool` shows of a device (`struct ethtool_ops`).
 //!
+//! Nothing can be set: the other end decides how many queues there are, and the protocol how large
+//! rings are. Two operations are left out as they would have nothing true to say:
+//!
+//! - `get_coalesce` (`ethtool -c`): no event is put off. What the stack itself can put off is in
+//!   netlink's `napi-get`, for every driver alike.
+//! - `get_rxfh` (`ethtool -x`): it tells how a device spreads what it *receives* over its receive
+//!   queues. The hash of a Xen frontend does the opposite: it chooses the queue of what the device
+//!   transmits. Tools and the stack would take its table for one of receive queues.
+//!
 //! C header: [`include/linux/ethtool.h`](srctree/include/linux/ethtool.h)
 
 use super::device::{
@@ -24,6 +33,16 @@ use kernel::{
 /// Length of a counter's name, padded with NUL. Bytes.
 const STRING_LEN: usize = bindings::ETH_GSTRING_LEN as usize;
 
+/// How many of a device's queues are in use. A queue of either direction and the one of the other
+/// direction with the same number belong together: the other end asks for pairs.
+#[derive(Clone, Copy)]
+pub(crate) struct Channels {
+    /// Pairs in use.
+    pub(crate) connected: u32,
+    /// The most pairs that there can be.
+    pub(crate) offered: u32,
+}
+
 /// Formats into a buffer and drops what does not fit.
 struct Text<'a>(&'a mut [u8]);
 
@@ -44,6 +63,9 @@ impl<T: Operations> Registration<T> {
     pub(super) const ETHTOOL_OPS: bindings::ethtool_ops = bindings::ethtool_ops {
         get_drvinfo: Some(Self::get_drvinfo_callback),
         get_link: Some(bindings::ethtool_op_get_link),
+        get_link_ksettings: Some(Self::get_link_ksettings_callback),
+        get_channels: Some(Self::get_channels_callback),
+        get_ringparam: Some(Self::get_ringparam_callback),
         get_ts_info: Some(bindings::ethtool_op_get_ts_info),
         get_sset_count: Some(Self::get_sset_count_callback),
         get_strings: Some(Self::get_strings_callback),
@@ -70,6 +92,49 @@ impl<T: Operations> Registration<T> {
         for (to, from) in info.driver.iter_mut().take(len).zip(T::DRIVER.to_bytes()) {
             *to = *from;
         }
+    }
+
+    /// There is no link with a speed, only memory that is copied: as fast as both ends are, and in
+    /// both directions at once.
+    extern "C" fn get_link_ksettings_callback(
+        _raw: *mut kernel::bindings::net_device,
+        settings: *mut bindings::ethtool_link_ksettings,
+    ) -> c_int {
+        // SAFETY: The stack passes zeroed settings to be filled.
+        let base = unsafe { &mut (*settings).base };
+        // CAST: "Unknown" is -1, in a field without a sign; the others are small constants.
+        base.speed = bindings::SPEED_UNKNOWN as u32;
+        base.duplex = bindings::DUPLEX_FULL as u8;
+        base.port = bindings::PORT_OTHER as u8;
+        base.autoneg = bindings::AUTONEG_DISABLE as u8;
+        0
+    }
+
+    extern "C" fn get_channels_callback(
+        raw: *mut kernel::bindings::net_device,
+        channels: *mut bindings::ethtool_channels,
+    ) {
+        // SAFETY: The stack calls this for a registered device.
+        let device = unsafe { Self::ethtool_handle(raw) };
+        // SAFETY: The stack passes zeroed numbers to be filled.
+        let channels = unsafe { &mut *channels };
+        let Channels { connected, offered } = device.data().channels();
+        channels.max_combined = offered;
+        channels.combined_count = connected;
+    }
+
+    extern "C" fn get_ringparam_callback(
+        _raw: *mut kernel::bindings::net_device,
+        ring: *mut bindings::ethtool_ringparam,
+        _kernel_ring: *mut bindings::kernel_ethtool_ringparam,
+        _extack: *mut bindings::netlink_ext_ack,
+    ) {
+        // SAFETY: The stack passes zeroed sizes to be filled.
+        let ring = unsafe { &mut *ring };
+        ring.rx_max_pending = T::RING_SIZE;
+        ring.rx_pending = T::RING_SIZE;
+        ring.tx_max_pending = T::RING_SIZE;
+        ring.tx_pending = T::RING_SIZE;
     }
 
     extern "C" fn get_sset_count_callback(

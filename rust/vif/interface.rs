@@ -20,6 +20,7 @@ use crate::{
             Registration,
             Transmitted, //
         },
+        ethtool::Channels,
         rtnl::Rtnl,
         skb::{
             DropReason,
@@ -46,9 +47,11 @@ use kernel::{
     },
 };
 use netif::{
-    keys,
-    mtu,
-    wire::MAX_PACKET, //
+    keys, mtu,
+    wire::{
+        MAX_PACKET,
+        RING_SIZE, //
+    },
 };
 
 /// The Ethernet address of every vif: the highest there is, so that a bridge with a vif in it never
@@ -279,6 +282,8 @@ impl Interface {
 impl Operations for Interface {
     const DRIVER: &'static CStr = c"xen_netback_rs";
 
+    const RING_SIZE: u32 = RING_SIZE;
+
     fn open(device: &Handle<Self>, rtnl: &mut Rtnl) -> Result {
         Self::start_polls(device, rtnl);
         device.start_all_queues(rtnl);
@@ -340,6 +345,13 @@ impl Operations for Interface {
             }
         }
         features
+    }
+
+    fn channels(&self) -> Channels {
+        Channels {
+            connected: self.connected.load(Relaxed),
+            offered: self.max_queues().into(),
+        }
     }
 
     fn for_each_counter(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64)) {

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     bindings,
     net::{
+        ethtool::Channels,
         rtnl::Rtnl,
         skb::SkBuff, //
     },
@@ -30,6 +31,9 @@ use kernel::{
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// The driver's name, for `ethtool -i`.
     const DRIVER: &'static CStr;
+
+    /// Entries of each queue's ring.
+    const RING_SIZE: u32;
 
     /// The administrator sets the device up.
     fn open(device: &Handle<Self>, rtnl: &mut Rtnl) -> Result;
@@ -55,6 +59,9 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
     /// Which of `wanted` the other end can take at the moment.
     fn fix_features(&self, wanted: Features) -> Features;
+
+    /// How many queues are in use, of how many.
+    fn channels(&self) -> Channels;
 
     /// Calls `f` with each counter of `ethtool -S`: always the same ones, in the same order.
     fn for_each_counter(&self, f: &mut dyn FnMut(fmt::Arguments<'_>, u64));
