@@ -2,7 +2,8 @@
 
 //! Raw bindings to the C interfaces that the `kernel` crate does not bind.
 //!
-//! Only [`crate::xen`], [`crate::net`], [`crate::parameters`] and [`crate::compat`] may use them. Whatever
+//! Only [`crate::xen`], [`crate::net`], [`crate::parameters`], [`crate::tracepoint`] and
+//! [`crate::compat`] may use them. Whatever
 //! `kernel::bindings` has comes from there, so that types such as `device` and `sk_buff` are the
 //! `kernel` crate's own.
 //!

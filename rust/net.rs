@@ -14,3 +14,4 @@ pub(crate) mod napi;
 pub(crate) mod rtnl;
 pub(crate) mod skb;
 pub(crate) mod softirq;
+pub(crate) mod trace;

@@ -8,6 +8,7 @@
 pub(crate) mod event;
 pub(crate) mod grant;
 pub(crate) mod ring;
+pub(crate) mod trace;
 pub(crate) mod watch;
 pub(crate) mod xenbus;
 pub(crate) mod xenstore;

@@ -3,13 +3,14 @@
 //! The backend of Xen's paravirtual network cards.
 //!
 //! [`vif`] is the driver. It uses the protocol, which is the crate `netif`, and the safe wrappers
-//! [`xen`] and [`net`]; only those two, the lines that read the module's [`parameters`], and
-//! [`compat`], where kernels differ, use [`bindings`].
+//! [`xen`] and [`net`]; only those two, the lines that read the module's [`parameters`], what calls
+//! its [`tracepoint`]s, and [`compat`], where kernels differ, use [`bindings`].
 
 mod bindings;
 mod compat;
 mod net;
 mod parameters;
+mod tracepoint;
 mod vif;
 mod xen;
 

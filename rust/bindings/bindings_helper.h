@@ -18,3 +18,4 @@
 #include <xen/xenbus.h>
 
 #include "xnb_helpers.h"
+#include "xnb_trace.h"

@@ -66,7 +66,7 @@ impl<T: Operations> Unfinished<T> {
 }
 
 impl<T: Operations> Handle<T> {
-    pub(super) fn as_raw(&self) -> *mut bindings::net_device {
+    pub(crate) fn as_raw(&self) -> *mut bindings::net_device {
         self.0.get()
     }
 

@@ -217,6 +217,18 @@ impl Plan {
         self.len
     }
 
+    /// Returns what is said of the packet's checksum.
+    #[inline]
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// Returns how the packet is to be segmented.
+    #[inline]
+    pub fn gso(&self) -> Option<Gso> {
+        self.gso
+    }
+
     /// Returns how many posted buffers the packet uses up: 1 to [`MAX_SLOTS`].
     #[inline]
     pub fn slots(&self) -> u32 {

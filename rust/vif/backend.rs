@@ -18,6 +18,7 @@ use crate::{
     net::device::Registration,
     parameters,
     xen::{
+        trace,
         watch::{
             self,
             Watch, //
@@ -116,6 +117,7 @@ impl xenbus::Driver for Backend {
     const IDS: xenbus::IdTable = &IDS;
 
     fn probe(dev: &xenbus::Device<device::Core<'_>>) -> Result<Vif> {
+        trace::create(dev);
         let script = xenstore::read(dev.nodename(), c"script").inspect_err(|err| {
             dev.report_error(*err, fmt!("reading script failed: the toolstack writes it"));
         })?;
@@ -149,6 +151,10 @@ impl xenbus::Driver for Backend {
         vif: Pin<&Vif>,
         frontend: Result<xenbus_state::State, u32>,
     ) -> Outcome {
+        trace::frontend_state(
+            dev,
+            frontend.map_or_else(|number| number, |known| known as u32),
+        );
         let shared = &vif.shared;
         let mut state = shared.state.lock();
 
@@ -165,11 +171,11 @@ impl xenbus::Driver for Backend {
                         break;
                     }
                 }
-                Step::Disconnect => state.disconnect(),
+                Step::Disconnect => state.disconnect(&shared.dev),
                 Step::Reconfigure => {
                     if let Err(refusal) = state.reconfigure(dev) {
                         dev.report_error(refusal.error(), fmt!("{refusal}"));
-                        state.disconnect();
+                        state.disconnect(&shared.dev);
                         shared.publish(&mut state, xenbus_state::Backend::Closing);
                         break;
                     }
@@ -188,7 +194,7 @@ impl xenbus::Driver for Backend {
                         EINVAL,
                         fmt!("frontend wrote state = {number}: not one to answer"),
                     );
-                    state.disconnect();
+                    state.disconnect(&shared.dev);
                     shared.publish(&mut state, xenbus_state::Backend::Closing);
                 }
             }
@@ -200,6 +206,7 @@ impl xenbus::Driver for Backend {
         // The script of the next driver, if there is one, has to say again that it is done.
         xenstore::remove(dev.nodename(), HOTPLUG_STATUS);
         vif.hotplug_event(dev, false);
+        trace::unrealize(dev);
         vif.shared.dismantle();
     }
 }
@@ -208,6 +215,7 @@ impl Drop for Vif {
     fn drop(&mut self) {
         // Already done if the vif was bound and unbound.
         self.shared.dismantle();
+        trace::destroy(&self.shared.dev);
     }
 }
 
@@ -255,6 +263,9 @@ impl Shared {
         let hotplug = KBox::pin_init(hotplug, GFP_KERNEL)?;
         self.state.lock().hotplug = Some(hotplug);
 
+        if let Some(netdev) = &self.state.lock().netdev {
+            trace::realize(dev, netdev.handle(), max_queues);
+        }
         // The network device is there before the toolstack is told to run its script on it.
         dev.switch_state(xenbus_state::State::InitWait)
     }
@@ -295,6 +306,13 @@ impl Shared {
         };
         let frontend = Frontend::read(dev, netdev.handle().data().max_queues())?;
         state.connection = Some(Connection::open(dev, netdev.handle(), &frontend)?);
+        trace::connect(
+            dev,
+            frontend.queues.len(),
+            &frontend.features,
+            frontend.control.is_some(),
+            frontend.headroom,
+        );
         state.own = xenbus_state::Backend::Connected;
         self.publish_connected(state);
         Ok(())
@@ -310,12 +328,15 @@ impl Shared {
         let Some(fault) = connection.fault(netdev.handle()) else {
             return;
         };
+        if let Ok(text) = CString::try_from_fmt(fmt!("{}", Plain(fault))) {
+            trace::fatal(&self.dev, &text);
+        }
         let name = netdev.handle().name();
         self.dev.report_error(
             compat::eproto(),
             fmt!("{}: frontend cut off: {}", &*name, Plain(fault)),
         );
-        state.disconnect();
+        state.disconnect(&self.dev);
         self.publish(&mut state, xenbus_state::Backend::Closing);
     }
 
@@ -323,7 +344,7 @@ impl Shared {
     fn dismantle(&self) {
         let (watches, netdev) = {
             let mut state = self.state.lock();
-            state.disconnect();
+            state.disconnect(&self.dev);
             let watches = (
                 state.hotplug.take(),
                 state.rate.take(),
@@ -347,10 +368,11 @@ impl State {
     }
 
     /// Ends the connection, if there is one.
-    fn disconnect(&mut self) {
+    fn disconnect(&mut self, dev: &xenbus::Device) {
         self.published = false;
         if let (Some(connection), Some(netdev)) = (self.connection.take(), &self.netdev) {
             connection.close(netdev.handle());
+            trace::disconnect(dev);
         }
     }
 }

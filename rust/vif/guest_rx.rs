@@ -6,7 +6,6 @@
 //! with at most one event. Each response goes into the slot of its request, as frontends rely on.
 
 use super::{
-    counters,
     doorbell::{
         Doorbell,
         Worked, //
@@ -30,6 +29,10 @@ use crate::{
         skb::{
             DropReason,
             SkBuff, //
+        },
+        trace::{
+            self,
+            PacketEvent, //
         },
     },
     xen::{
@@ -267,6 +270,7 @@ impl Link {
             let hash = napi.device().data().hash.of(&skb);
             let Ok(plan) = Plan::new(len, checksum, gso, hash, &self.accepts) else {
                 counters.too_long.add(1);
+                trace::guest_rx_error(napi.device(), queue.index(), "too_long");
                 completed.add(len);
                 skb.drop_with(DropReason::TooBig);
                 sent = sent.wrapping_add(1);
@@ -280,6 +284,7 @@ impl Link {
                     .want(slots);
                 if self.patience.is_over(skb.queued(), now) {
                     counters.expired.add(1);
+                    trace::guest_rx_error(napi.device(), queue.index(), "expired");
                     completed.add(len);
                     skb.drop_with(DropReason::Expired);
                     sent = sent.wrapping_add(1);
@@ -291,7 +296,7 @@ impl Link {
             if self.debt.is_some() {
                 self.forgive(napi);
             }
-            if self.place(napi, skb, &plan, counters, completed)? {
+            if self.place(napi, skb, &plan, queue, completed)? {
                 available = available.wrapping_sub(slots);
             }
             sent = sent.wrapping_add(1);
@@ -304,7 +309,7 @@ impl Link {
             Some(debt) if debt.is_stalled() && self.next.is_none() && sent < budget => debt.want(1),
             Some(_) => (),
         }
-        self.flush(napi, counters, completed)?;
+        self.flush(napi, queue, completed)?;
         Ok(sent)
     }
 
@@ -339,14 +344,14 @@ impl Link {
         napi: &Context<'_, GuestRx>,
         skb: SkBuff,
         plan: &Plan,
-        counters: &counters::GuestRx,
+        queue: &Queue,
         completed: &mut Completed,
     ) -> Result<bool, Fault> {
         let Err(skb) = self.start_copy(skb, plan) else {
             return Ok(true);
         };
         // The batch has no room for it. An empty one may have.
-        self.flush(napi, counters, completed)?;
+        self.flush(napi, queue, completed)?;
         let Err(mut skb) = self.start_copy(skb, plan) else {
             return Ok(true);
         };
@@ -357,7 +362,8 @@ impl Link {
             },
             Err(_) => skb,
         };
-        counters.no_memory.add(1);
+        queue.counters.guest_rx.no_memory.add(1);
+        trace::guest_rx_error(napi.device(), queue.index(), "no_memory");
         completed.add(plan.len());
         skb.drop_with(DropReason::NoMemory);
         Ok(false)
@@ -394,9 +400,10 @@ impl Link {
     fn flush(
         &mut self,
         napi: &Context<'_, GuestRx>,
-        counters: &counters::GuestRx,
+        queue: &Queue,
         completed: &mut Completed,
     ) -> Result<(), Fault> {
+        let counters = &queue.counters.guest_rx;
         let old = self.indices.rsp_prod();
         let (ring, indices) = (&self.ring, &mut self.indices);
         let mut outcome = Ok(());
@@ -407,9 +414,20 @@ impl Link {
             if copied {
                 counters.packets.add(1);
                 counters.bytes.add(packet.plan.len().into());
+                trace::guest_rx(
+                    napi.device(),
+                    &PacketEvent {
+                        queue: queue.index(),
+                        len: packet.plan.len(),
+                        slots: packet.plan.slots(),
+                        checksum: packet.plan.checksum(),
+                        gso: packet.plan.gso(),
+                    },
+                );
                 skb.consume(napi);
             } else {
                 counters.copy_failed.add(1);
+                trace::guest_rx_error(napi.device(), queue.index(), "copy_failed");
                 skb.drop_with(DropReason::Fault);
             }
         });

@@ -29,6 +29,10 @@ use crate::{
             ReceiveBuffer,
             SkBuff, //
         },
+        trace::{
+            self,
+            PacketEvent, //
+        },
     },
     xen::{
         event::Channel,
@@ -240,7 +244,7 @@ impl Link {
         match chain.outcome {
             Ok(Request::Packet(packet)) => {
                 allowance.charge(packet.len());
-                self.start_copy(napi, counters, &packet, answers);
+                self.start_copy(napi, queue, &packet, answers);
             }
             Ok(Request::Multicast(change)) => {
                 if napi.device().data().multicast.change(change).is_err() {
@@ -252,6 +256,7 @@ impl Link {
                 if let Some(counter) = counters.drops.get(reason.index()) {
                     counter.add(1);
                 }
+                trace::guest_tx_error(napi.device(), queue.index(), reason.name());
             }
         }
         Ok(chain.entries)
@@ -261,12 +266,14 @@ impl Link {
     fn start_copy(
         &mut self,
         napi: &Context<'_, GuestTx>,
-        counters: &counters::GuestTx,
+        queue: &Queue,
         packet: &Packet,
         answers: Range<usize>,
     ) {
+        let counters = &queue.counters.guest_tx;
         let Some(buffer) = ReceiveBuffer::new(napi, packet.len()) else {
             counters.no_memory.add(1);
+            trace::guest_tx_error(napi.device(), queue.index(), "no_memory");
             self.answers.fail(answers);
             return;
         };
@@ -288,6 +295,7 @@ impl Link {
         // is lost and said to be.
         if let Err((buffer, in_flight)) = added {
             counters.no_memory.add(1);
+            trace::guest_tx_error(napi.device(), queue.index(), "no_memory");
             self.answers.fail(in_flight.answers);
             buffer.discard(DropReason::NoMemory);
         }
@@ -299,11 +307,14 @@ impl Link {
         self.batch.submit(|(buffer, packet), copied| {
             if !copied {
                 counters.copy_failed.add(1);
+                trace::guest_tx_error(napi.device(), queue, "copy_failed");
                 answers.fail(packet.answers);
                 buffer.discard(DropReason::Fault);
                 return;
             }
             let len = packet.len;
+            // `Range::len()` has an assertion. CAST: A ring has 256 entries.
+            let slots = packet.answers.end.wrapping_sub(packet.answers.start) as u32;
             if packet.offload.is_fixup() {
                 counters.gso_checksum_fixup.add(1);
             }
@@ -313,15 +324,27 @@ impl Link {
                     Ok(()) => {
                         counters.packets.add(1);
                         counters.bytes.add(len.into());
+                        trace::guest_tx(
+                            napi.device(),
+                            &PacketEvent {
+                                queue,
+                                len,
+                                slots,
+                                checksum: packet.offload.checksum(),
+                                gso: packet.offload.gso(),
+                            },
+                        );
                     }
                     Err(full) => {
                         counters.no_memory.add(1);
+                        trace::guest_tx_error(napi.device(), queue, "no_memory");
                         full.0.drop_with(DropReason::NoMemory);
                     }
                 },
                 // The guest gave us all that it should have; what is wrong is inside.
                 Err(skb) => {
                     counters.bad_headers.add(1);
+                    trace::guest_tx_error(napi.device(), queue, "bad_headers");
                     skb.drop_with(DropReason::BadHeaders);
                 }
             }

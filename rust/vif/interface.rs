@@ -26,6 +26,7 @@ use crate::{
             DropReason,
             SkBuff, //
         },
+        trace,
     },
     xen::{
         xenbus,
@@ -306,6 +307,7 @@ impl Operations for Interface {
         };
         if u32::from(skb.queue_mapping()) >= this.connected.load(Acquire) {
             queue.counters.pending.not_connected.add(1);
+            trace::guest_rx_error(device, queue.index(), "not_connected");
             return skb.drop_with(DropReason::NotReady);
         }
         let wanted = skb
@@ -313,6 +315,7 @@ impl Operations for Interface {
             .is_some_and(|destination| this.multicast.accepts(&destination));
         if !wanted {
             queue.counters.pending.filtered.add(1);
+            trace::guest_rx_error(device, queue.index(), "filtered");
             return skb.drop_with(DropReason::Filtered);
         }
         queue.transmit(device, skb);

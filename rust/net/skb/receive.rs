@@ -166,6 +166,18 @@ impl Offload {
         }
     }
 
+    /// What is said of the checksum.
+    #[inline]
+    pub(crate) fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
+    /// How the packet is to be segmented.
+    #[inline]
+    pub(crate) fn gso(&self) -> Option<Gso> {
+        self.gso
+    }
+
     /// Does the checksum have to be made blank?
     pub(crate) fn is_fixup(&self) -> bool {
         self.recalculate
