@@ -7,6 +7,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod counter;
+pub(crate) mod debugfs;
 pub(crate) mod deferred;
 pub(crate) mod device;
 pub(crate) mod ethtool;

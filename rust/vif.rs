@@ -6,6 +6,7 @@
 //!   backend      xenbus: states, features, hotplug; makes and ends everything below
 //!     connection   one frontend's rings and event channels, from Connected to its end
 //!     control      its control ring
+//!     debugfs      what an administrator can see of it
 //!     cutoff       ends the connection of a frontend that lies
 //!   interface    the network device vif<domid>.<handle>
 //!     hash         how packets are spread over the guest's queues
@@ -15,6 +16,7 @@
 //!       guest_tx     its poll for what the guest sends
 //!       guest_rx     its poll for what is sent to the guest
 //!         patience     how long packets wait for a guest that owes buffers
+//!       published    what the polls let others see of their state
 //!   doorbell     an event channel: which poll an event is for, and when it is acknowledged
 //! ```
 //!
@@ -31,6 +33,7 @@ mod connection;
 mod control;
 mod counters;
 mod cutoff;
+mod debugfs;
 mod doorbell;
 mod frontend;
 mod guest_rx;
@@ -39,6 +42,7 @@ mod hash;
 mod interface;
 mod multicast;
 mod patience;
+mod published;
 mod queue;
 mod rate;
 

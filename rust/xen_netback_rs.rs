@@ -19,8 +19,10 @@ use kernel::prelude::*;
 /// The loaded module: registered with the bus of backends until it is dropped.
 #[pin_data]
 struct Module {
+    // In this order: the driver's files are gone before their directory is.
     #[pin]
     _driver: kernel::driver::Registration<xen::xenbus::Adapter<vif::Backend>>,
+    _debugfs: net::debugfs::Root,
 }
 
 impl kernel::InPlaceModule for Module {
@@ -32,6 +34,7 @@ impl kernel::InPlaceModule for Module {
             }
             parameters::init();
             Ok(try_pin_init!(Self {
+                _debugfs: net::debugfs::Root::new(c"xen_netback_rs")?,
                 _driver <- kernel::driver::Registration::new(
                     <Self as kernel::ModuleMetadata>::NAME,
                     module,

@@ -7,6 +7,7 @@
 /* First: bindgen gives a forward-referenced enum the wrong type otherwise. */
 #include <linux/hrtimer_types.h>
 
+#include <linux/debugfs.h>
 #include <linux/etherdevice.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>

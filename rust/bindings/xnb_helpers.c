@@ -4,6 +4,7 @@
  * interfaces allow: what is decided is decided in Rust.
  */
 #include <linux/cpumask.h>
+#include <linux/debugfs.h>
 #include <linux/etherdevice.h>
 #include <linux/hrtimer.h>
 #include <linux/ip.h>
@@ -350,4 +351,20 @@ unsigned int xnb_num_online_cpus(void)
 void xnb_schedule_work(struct work_struct *work)
 {
 	schedule_work(work);
+}
+
+struct dentry *xnb_debugfs_create_dir(const char *name, struct dentry *parent)
+{
+	return debugfs_create_dir(name, parent);
+}
+
+struct dentry *xnb_debugfs_create_file(const char *name, umode_t mode, struct dentry *parent,
+				       void *data, const struct file_operations *ops)
+{
+	return debugfs_create_file_unsafe(name, mode, parent, data, ops);
+}
+
+void xnb_debugfs_remove(struct dentry *dentry)
+{
+	debugfs_remove(dentry);
 }

@@ -9,6 +9,8 @@
 #include <linux/netdev_features.h>
 #include <linux/types.h>
 
+struct dentry;
+struct file_operations;
 struct gnttab_copy;
 struct hrtimer;
 struct ethtool_ops;
@@ -91,5 +93,11 @@ void xnb_local_bh_disable(void);
 void xnb_local_bh_enable(void);
 unsigned int xnb_num_online_cpus(void);
 void xnb_schedule_work(struct work_struct *work);
+
+/* debugfs, which the kernel may lack */
+struct dentry *xnb_debugfs_create_dir(const char *name, struct dentry *parent);
+struct dentry *xnb_debugfs_create_file(const char *name, umode_t mode, struct dentry *parent,
+				       void *data, const struct file_operations *ops);
+void xnb_debugfs_remove(struct dentry *dentry);
 
 #endif /* XNB_HELPERS_H */

@@ -20,11 +20,13 @@ impl Tick {
         Self(unsafe { (&raw const bindings::jiffies).read_volatile() })
     }
 
-    pub(super) const fn from_raw(raw: Jiffies) -> Self {
+    /// Takes it from its atomic variable.
+    pub(crate) const fn from_raw(raw: Jiffies) -> Self {
         Self(raw)
     }
 
-    pub(super) const fn into_raw(self) -> Jiffies {
+    /// For its atomic variable.
+    pub(crate) const fn into_raw(self) -> Jiffies {
         self.0
     }
 

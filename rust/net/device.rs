@@ -19,6 +19,7 @@ pub(crate) use statistics::{
     Received,
     Transmitted, //
 };
+pub(crate) use transmit::TransmitQueue;
 
 use super::rtnl::Rtnl;
 use crate::{

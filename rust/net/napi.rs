@@ -150,6 +150,18 @@ impl<P: Poll> Napi<P> {
         unsafe { bindings::xnb_napi_schedule(self.napi.get()) };
     }
 
+    /// The kernel's `NAPI_STATE_*` bits, as of a moment ago. Any context.
+    pub(crate) fn state_bits(&self) -> usize {
+        // SAFETY: By the type invariants, `napi` has been added; the bits may change meanwhile.
+        unsafe { (&raw const (*self.napi.get()).state).read_volatile() }
+    }
+
+    /// How much a poll may do at once.
+    pub(crate) fn weight(&self) -> i32 {
+        // SAFETY: By the type invariants, `napi` has been added; the weight is constant.
+        unsafe { (*self.napi.get()).weight }
+    }
+
     /// Lets the queue be polled from now on. May sleep.
     pub(crate) fn enable(&self, _rtnl: &mut Rtnl) {
         let enabled = self.enabled.get();

@@ -139,6 +139,11 @@ impl HashConfig {
         }
     }
 
+    /// Has the frontend selected the Toeplitz algorithm?
+    pub fn is_toeplitz(&self) -> bool {
+        self.toeplitz
+    }
+
     /// Returns the key.
     pub fn key(&self) -> &Key {
         &self.key
@@ -323,6 +328,7 @@ mod tests {
     #[test]
     fn algorithm_and_flags() {
         let mut config = HashConfig::new(2);
+        assert!(!config.is_toeplitz());
         assert_eq!(ask(&mut config, 1, [0; 3]), (NotSupported, 0));
         assert_eq!(ask(&mut config, 2, [1, 0, 0]), (InvalidParameter, 0));
         for unknown in [2, 3, u32::MAX] {
@@ -330,6 +336,7 @@ mod tests {
         }
         assert!(config.wanted().is_none());
         assert_eq!(ask(&mut config, 7, [1, 0, 0]), (Success, 0));
+        assert!(config.is_toeplitz());
         assert_eq!(ask(&mut config, 1, [0; 3]), (Success, 15));
         for unknown in [16, 31, u32::MAX] {
             assert_eq!(ask(&mut config, 2, [unknown, 0, 0]), (InvalidParameter, 0));

@@ -80,11 +80,23 @@ impl Limit {
         if self.is_none() {
             return Ok(());
         }
-        let ahead = used.saturating_sub(now.saturating_mul(PER_NSEC)) / PER_NSEC;
+        let ahead = Self::ahead(used, now);
         if ahead <= AHEAD {
             return Ok(());
         }
         Err(ahead.saturating_sub(RESUME).max(1))
+    }
+
+    /// Returns how much time that is still to come has been used at `now`. Nanoseconds.
+    #[inline]
+    pub fn ahead(used: u64, now: u64) -> u64 {
+        used.saturating_sub(now.saturating_mul(PER_NSEC)) / PER_NSEC
+    }
+
+    /// Returns the limit in bytes per second, rounded down; `None` without one.
+    pub fn bytes_per_second(self) -> Option<u64> {
+        const SECOND: u64 = (1_000_000_000 * PER_NSEC) << FRACTION;
+        SECOND.checked_div(self.0)
     }
 
     /// Returns up to when the rate is used after a packet of `len` bytes that was sent at `now`.
@@ -121,6 +133,24 @@ mod tests {
             }
         }
         slices
+    }
+
+    #[test]
+    fn standing() {
+        assert_eq!(Limit::NONE.bytes_per_second(), None);
+        for (bytes, interval, per_second) in [
+            (100_000, 50_000, 2_000_000),
+            (1, 1_000_000, 1),
+            (125_000, 1_000, 125_000_000),
+        ] {
+            let limit = Limit::new(Rate { bytes, interval });
+            let found = limit.bytes_per_second().unwrap();
+            // Rounded in the 2^-16 of a unit.
+            assert!(found.abs_diff(per_second) <= per_second / 10_000, "{found}");
+            let used = limit.charge(0, SEC, bytes);
+            assert_eq!(Limit::ahead(used, SEC) / 1000, interval.into());
+            assert_eq!(Limit::ahead(used, 3 * SEC), 0);
+        }
     }
 
     #[test]

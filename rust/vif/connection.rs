@@ -5,6 +5,7 @@
 
 use super::{
     control::Control,
+    debugfs,
     doorbell::{
         Doorbell,
         Serves, //
@@ -64,6 +65,8 @@ struct Links {
 pub(super) struct Connection {
     channels: KVec<Channels>,
     control: Option<Control>,
+    /// What is shown of all this; none if debugfs has no room for it.
+    files: Option<debugfs::Files>,
 }
 
 impl Connection {
@@ -86,14 +89,18 @@ impl Connection {
         let mut channels =
             KVec::with_capacity(count, GFP_KERNEL).map_err(|err| failed(err.into()))?;
         let mut links = KVec::with_capacity(count, GFP_KERNEL).map_err(|err| failed(err.into()))?;
+        let mut shown = KVec::with_capacity(count, GFP_KERNEL).map_err(|err| failed(err.into()))?;
 
         for (queue, keys) in netdev.data().queues().iter().zip(&frontend.queues) {
-            let (bound, link) = Self::set_up(dev, netdev, queue, keys, frontend)?;
+            let (bound, link, io_ring) = Self::set_up(dev, netdev, queue, keys, frontend)?;
             channels
                 .push_within_capacity(bound)
                 .map_err(|_| failed(ENOMEM))?;
             links
                 .push_within_capacity(link)
+                .map_err(|_| failed(ENOMEM))?;
+            shown
+                .push_within_capacity(io_ring)
                 .map_err(|_| failed(ENOMEM))?;
         }
 
@@ -101,13 +108,18 @@ impl Connection {
         let mut this = Self {
             channels,
             control: None,
+            files: None,
         };
         let started = this
             .start(netdev, frontend, links)
             .map_err(failed)
             .and_then(|()| this.open_control(dev, netdev, frontend));
         match started {
-            Ok(()) => Ok(this),
+            Ok(()) => {
+                let control = this.control.as_ref().map(Control::setup);
+                this.files = debugfs::Files::new(&netdev.data().name, shown, control).ok();
+                Ok(this)
+            }
             Err(refusal) => {
                 this.close(netdev);
                 Err(refusal)
@@ -152,7 +164,7 @@ impl Connection {
         queue: &Arc<Queue>,
         keys: &FrontendQueue,
         frontend: &Frontend,
-    ) -> Result<(Channels, Links), Refusal> {
+    ) -> Result<(Channels, Links, debugfs::IoRing), Refusal> {
         let failed = |what, value| move |err| Refusal::Failed { what, value, err };
 
         let tx_gref = keys.tx_ring_ref;
@@ -164,6 +176,16 @@ impl Connection {
         let rx_indices =
             attach(&rx).map_err(failed("attaching to the indices of rx-ring-ref", rx_gref))?;
 
+        // Until the polls do.
+        queue.tx_position.publish(&tx_indices);
+        queue.rx_position.publish(&rx_indices);
+        let io_ring = debugfs::IoRing {
+            queue: queue.clone(),
+            guest_tx: tx.observer(),
+            guest_rx: rx.observer(),
+            rate: netdev.data().rate.clone(),
+        };
+
         let channels = Channels::bind(dev, queue, &netdev.name(), &keys.ports)?;
         let index = queue.index();
         let starting = failed("starting queue", index.into());
@@ -174,7 +196,7 @@ impl Connection {
             guest_rx: guest_rx::Link::new(rx, rx_indices, channels.guest_rx(), domid, frontend)
                 .map_err(starting)?,
         };
-        Ok((channels, links))
+        Ok((channels, links, io_ring))
     }
 
     /// Gives the polls their ends of the connection, and opens the device to the stack.
@@ -234,6 +256,7 @@ impl Connection {
     /// returns, its rings are unmapped and its event channels closed. Takes as long as a poll at
     /// most. May sleep; takes the RTNL.
     pub(super) fn close(self, netdev: &Handle<Interface>) {
+        drop(self.files);
         drop(self.control);
         {
             let mut guard = rtnl::lock();

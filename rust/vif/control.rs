@@ -128,9 +128,24 @@ impl Control {
         Ok(control)
     }
 
+    /// To look at what the frontend has set up. To be dropped before this is.
+    pub(super) fn setup(&self) -> Setup {
+        Setup(self.work.clone())
+    }
+
     /// Why the frontend is to be cut off.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.work.runner().0.lock().fault
+    }
+}
+
+/// Looks at what a frontend has set up.
+pub(super) struct Setup(Arc<Deferred<Server>>);
+
+impl Setup {
+    /// What it has set up by now. Process context: takes the lock under which requests are served.
+    pub(super) fn config(&self) -> HashConfig {
+        self.0.runner().0.lock().config.clone()
     }
 }
 

@@ -182,7 +182,10 @@ impl Poll for GuestRx {
             return Polled::Done(0);
         };
 
-        match link.serve(napi, queue, budget) {
+        let outcome = link.serve(napi, queue, budget);
+        queue.rx_position.publish(&link.indices);
+        queue.owed.publish(link.debt.as_ref(), link.next.as_ref());
+        match outcome {
             Ok(polled) => polled,
             Err(fault) => {
                 // The event stays unacknowledged: this frontend is not heard any more.

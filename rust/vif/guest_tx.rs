@@ -167,7 +167,9 @@ impl Poll for GuestTx {
             return Polled::Done(0);
         };
 
-        match link.serve(napi, queue, self.queue, budget) {
+        let outcome = link.serve(napi, queue, self.queue, budget);
+        queue.tx_position.publish(&link.indices);
+        match outcome {
             Ok(polled) => polled,
             Err(fault) => {
                 // The event stays unacknowledged: this frontend is not heard any more.

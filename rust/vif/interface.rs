@@ -79,6 +79,8 @@ const NOTHING_TO_COUNT: [&str; 4] = [
 
 /// The private data of the network device.
 pub(super) struct Interface {
+    /// What the device was called at first.
+    pub(super) name: CString,
     queues: KVec<Arc<Queue>>,
     /// How many of the queues are connected; 0 when no frontend is.
     connected: Atomic<u32>,
@@ -123,6 +125,7 @@ impl Interface {
                 queues.push_within_capacity(queue).map_err(|_| ENOMEM)?;
             }
             Ok(Self {
+                name: CString::try_from(&*name)?,
                 queues,
                 connected: Atomic::new(0),
                 stalled: Atomic::new(0),

@@ -81,6 +81,11 @@ impl Debt {
         self.wanted = wanted;
     }
 
+    /// Since when it is owed.
+    pub(super) fn since(&self) -> Tick {
+        self.since
+    }
+
     /// How many buffers are needed.
     pub(super) fn wanted(&self) -> u32 {
         self.wanted

@@ -8,12 +8,17 @@ use super::{
     cutoff::CutOff,
     guest_rx::GuestRx,
     guest_tx::GuestTx,
-    interface::Interface, //
+    interface::Interface,
+    published::{
+        Owed,
+        Position, //
+    },
 };
 use crate::net::{
     counter::Counter,
     device::{
         Handle,
+        TransmitQueue,
         Unfinished, //
     },
     napi::{
@@ -26,6 +31,7 @@ use crate::net::{
         SkBuff,
         SkbQueue, //
     },
+    softirq,
 };
 use kernel::{
     prelude::*,
@@ -44,7 +50,16 @@ const PENDING_MAX: u32 = 256;
 
 /// How much memory these may tie up, packet buffers included; the one that exceeds it is still
 /// queued. Bytes.
-const PENDING_TRUESIZE_MAX: u64 = 1 << 20;
+pub(super) const PENDING_TRUESIZE_MAX: u64 = 1 << 20;
+
+/// What waits for the guest.
+pub(super) struct Waiting {
+    pub(super) packets: u32,
+    /// How much memory they tie up. Bytes.
+    pub(super) truesize: u64,
+    /// Has the stack been told to send no more?
+    pub(super) stopped: bool,
+}
 
 /// One queue of a vif.
 #[pin_data]
@@ -56,6 +71,13 @@ pub(super) struct Queue {
     /// The poll of what is sent to the guest.
     #[pin]
     pub(super) guest_rx: Napi<GuestRx>,
+    /// Where the former is on its ring.
+    pub(super) tx_position: Position,
+    /// Where the latter is on its ring.
+    pub(super) rx_position: Position,
+    /// What the guest owes it.
+    pub(super) owed: Owed,
+    stack: TransmitQueue,
     #[pin]
     pending: SkbQueue,
     /// The `truesize` of all packets that were ever queued, and of those that were taken off again:
@@ -80,6 +102,10 @@ impl Queue {
         pin_init!(Self {
             guest_tx <- Napi::new(device, DeviceQueue::Receive(index), GuestTx::new(index)),
             guest_rx <- Napi::new(device, DeviceQueue::Transmit(index), GuestRx::new(index)),
+            tx_position: Position::new(),
+            rx_position: Position::new(),
+            owed: Owed::new(),
+            stack: TransmitQueue::new(device, index),
             pending <- SkbQueue::new(),
             queued: Counter::default(),
             dequeued: Counter::default(),
@@ -188,6 +214,28 @@ impl Queue {
         self.guest_rx.schedule();
     }
 
+    /// Has both polls look at their rings now, if they may run. Process context.
+    pub(super) fn kick(&self) {
+        // They run when this ends, if softirqs run them.
+        softirq::without(|| {
+            self.guest_tx.schedule();
+            self.guest_rx.schedule();
+        });
+    }
+
+    /// What waits for the guest, as of a moment ago. Any context.
+    pub(super) fn waiting(&self) -> Waiting {
+        let held = self.owed.held();
+        // The former changes first, so that this is not negative.
+        let dequeued = self.dequeued.get();
+        let pending = self.queued.get().saturating_sub(dequeued);
+        Waiting {
+            packets: self.pending.len().wrapping_add(held.is_some().into()),
+            truesize: pending.wrapping_add(held.unwrap_or(0).into()),
+            stopped: self.stack.is_stopped(),
+        }
+    }
+
     /// Waits for both polls to end, and lets none start. May sleep.
     pub(super) fn disable(&self, rtnl: &mut Rtnl) {
         self.guest_tx.disable(rtnl);
@@ -205,6 +253,7 @@ impl Queue {
         // None is queued any more.
         self.dequeued.set(self.queued.get());
         self.wants_buffers.store(false, Relaxed);
+        self.owed.publish(None, None);
         device.forget_queued(self.index, rtnl);
     }
 }

@@ -78,6 +78,14 @@ impl RateLimit {
             shared: self,
         }
     }
+
+    /// The limit (bytes per second), and how far ahead of it the guest is (nanoseconds); `None`
+    /// without one. Any context.
+    pub(super) fn standing(&self) -> Option<(u64, u64)> {
+        let rate = Limit::from_raw(self.limit.load(Relaxed)).bytes_per_second()?;
+        let ahead = Limit::ahead(self.used.load(Relaxed), clock::monotonic());
+        Some((rate, ahead))
+    }
 }
 
 impl Allowance<'_> {

@@ -18,7 +18,10 @@ use kernel::{
     device,
     error::to_result,
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
 };
 
 /// Entries of a Tx ring or an Rx ring.
@@ -63,10 +66,21 @@ impl Drop for Mapping {
 
 /// One of a frontend's rings, of `ENTRIES` entries with `WORDS` 32-bit words each.
 ///
-/// Dropping it unmaps the page: process context.
+/// Dropping it and its [`Observer`] unmaps the page: process context.
+///
+/// # Invariants
+///
+/// `address` is that of `mapping`.
 pub(crate) struct Ring<const WORDS: usize, const ENTRIES: usize = TRAFFIC_ENTRIES> {
-    page: Mapping,
+    // Here too, for the sake of the polls.
+    address: NonNull<c_void>,
+    mapping: Arc<Mapping>,
 }
+
+// SAFETY: The mapping may be sent.
+unsafe impl<const WORDS: usize, const ENTRIES: usize> Send for Ring<WORDS, ENTRIES> {}
+// SAFETY: The mapping may be shared, and the address is used as the mapping's.
+unsafe impl<const WORDS: usize, const ENTRIES: usize> Sync for Ring<WORDS, ENTRIES> {}
 
 impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
     const FITS: () = assert!(
@@ -91,25 +105,33 @@ impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
 
         let address = NonNull::new(address).ok_or(ENOMEM)?;
         // INVARIANT: Mapped above.
+        let mapping = Mapping {
+            address,
+            dev: dev.into(),
+        };
+        // INVARIANT: It is the address.
         Ok(Self {
-            page: Mapping {
-                address,
-                dev: dev.into(),
-            },
+            address,
+            mapping: Arc::new(mapping, GFP_KERNEL)?,
         })
+    }
+
+    /// Something to look at its indices by, from elsewhere.
+    pub(crate) fn observer(&self) -> Observer {
+        Observer(self.mapping.clone())
     }
 
     /// The page. Only for volatile accesses of single words: the frontend writes to it.
     #[inline]
     fn page(&self) -> *mut Page<WORDS, ENTRIES> {
-        self.page.address.as_ptr().cast()
+        self.address.as_ptr().cast()
     }
 
     /// The entry in slot `slot`; its own words for a slot that is not there, which `netif::ring` does
     /// not name.
     #[inline]
     fn entry(&self, slot: usize) -> *mut u32 {
-        // SAFETY: The page is mapped as long as `self.page` lives, and `Page` fits (`FITS`): this
+        // SAFETY: The page is mapped as long as `self.mapping` lives, and `Page` fits (`FITS`): this
         // only computes an address within it.
         let ring: *mut u32 = unsafe { (&raw mut (*self.page()).ring).cast() };
         ring.wrapping_add((slot % ENTRIES).wrapping_mul(WORDS))
@@ -188,5 +210,39 @@ impl<const WORDS: usize, const ENTRIES: usize> Ring<WORDS, ENTRIES> {
         // `RING_PUSH_REQUESTS_AND_CHECK_NOTIFY()`: either it sees this index, or we see its
         // requests.
         barrier::full();
+    }
+}
+
+/// Looks at the indices on a ring's page, which stays mapped meanwhile. Dropped in process context.
+pub(crate) struct Observer(Arc<Mapping>);
+
+/// The indices on a ring's page, each as it was at some moment. Of these the frontend writes
+/// `req_prod` and `rsp_event`, and could write all.
+pub(crate) struct SharedIndices {
+    /// Requests that the frontend has produced.
+    pub(crate) req_prod: u32,
+    /// The request for which the backend wants an event.
+    pub(crate) req_event: u32,
+    /// Responses that the backend has produced.
+    pub(crate) rsp_prod: u32,
+    /// The response for which the frontend wants an event.
+    pub(crate) rsp_event: u32,
+}
+
+impl Observer {
+    /// Reads them. Any context.
+    pub(crate) fn indices(&self) -> SharedIndices {
+        // The indices are where they are whatever the entries look like.
+        let page: *const Page<1, 1> = self.0.address.as_ptr().cast_const().cast();
+        // SAFETY: The page is mapped and aligned, by the invariant of `Mapping`; each access is
+        // volatile.
+        unsafe {
+            SharedIndices {
+                req_prod: (&raw const (*page).req_prod).read_volatile(),
+                req_event: (&raw const (*page).req_event).read_volatile(),
+                rsp_prod: (&raw const (*page).rsp_prod).read_volatile(),
+                rsp_event: (&raw const (*page).rsp_event).read_volatile(),
+            }
+        }
     }
 }

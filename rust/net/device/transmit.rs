@@ -4,7 +4,8 @@
 
 use super::{
     Handle,
-    Operations, //
+    Operations,
+    Unfinished, //
 };
 use crate::{
     bindings,
@@ -103,5 +104,43 @@ impl<T: Operations> Handle<T> {
             // SAFETY: By the type invariant, and there is such a queue.
             unsafe { bindings::xnb_netdev_tx_reset_queue(self.as_raw(), queue.into()) };
         }
+    }
+}
+
+/// A queue of the stack's, for who has no [`Handle`].
+///
+/// # Invariants
+///
+/// `device` outlives this object, as for all that a device's private data hold, and has a queue `index`
+/// if that is below its number of queues.
+pub(crate) struct TransmitQueue {
+    device: *mut bindings::net_device,
+    index: u16,
+}
+
+// SAFETY: The device may be looked at from any thread.
+unsafe impl Send for TransmitQueue {}
+// SAFETY: As above.
+unsafe impl Sync for TransmitQueue {}
+
+impl TransmitQueue {
+    /// Queue `index` of the device that is being made.
+    pub(crate) fn new<T: Operations>(device: &Unfinished<T>, index: u16) -> Self {
+        // INVARIANT: By the invariants of `Handle`.
+        Self {
+            device: device.as_raw(),
+            index,
+        }
+    }
+
+    /// Has the driver stopped it, as of a moment ago? Any context.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let index = self.index.into();
+        // SAFETY: By the type invariant; the number is constant.
+        if index >= unsafe { (*self.device).num_tx_queues } {
+            return false;
+        }
+        // SAFETY: As above, and there is such a queue.
+        unsafe { bindings::xnb_netif_tx_queue_stopped(self.device, index) }
     }
 }
