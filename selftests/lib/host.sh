@@ -5,7 +5,7 @@
 # kernel said, what a test left behind.
 
 # What the tests call things, so that leftovers can be told from the machine's
-# own interfaces.
+# own interfaces. Where there are several guests, a number follows.
 TEST_BRIDGE=xnbt-br
 TEST_NETNS=xnbt-front
 TEST_GUEST=xnbt-guest
@@ -93,7 +93,6 @@ leftovers() {
 	for path in backend/vif device/vif; do
 		xenstore-ls -f "$path" 2> /dev/null | tr '\n' ' '
 	done
-	if command -v xl > /dev/null && xl domid "$TEST_GUEST" > /dev/null 2>&1; then
-		echo -n "guest $TEST_GUEST"
-	fi
+	! command -v xl > /dev/null ||
+		xl list 2> /dev/null | awk -v name="$TEST_GUEST" 'index($1, name) == 1 { printf "guest %s ", $1 }'
 }

@@ -93,6 +93,7 @@ class Console:
             match = self.read_until(pattern, min(deadline, time.monotonic() + 3))
             if match is None:
                 self.write(b"\n")
+        self.seen = self.seen[match.end():]
         return int(match[2]), match[1].decode(errors="replace").replace("\r", "")
 
 

@@ -36,15 +36,16 @@ class Echo:
         if dont_fragment:
             self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
         self.sock.connect((target, 0))
+        # One for each, since a socket hears all echoes until it is connected.
+        self.ident = int.from_bytes(os.urandom(2), "big")
         self.number = 0
 
     def ping(self, size, seconds=5):
         """One echo with that many bytes of data; what went wrong, or nothing."""
         self.number += 1
         payload = os.urandom(size)
-        ident = os.getpid() & 0xFFFF
-        head = struct.pack("!BBHHH", 8, 0, 0, ident, self.number)
-        head = struct.pack("!BBHHH", 8, 0, 0xFFFF ^ checksum(head + payload), ident, self.number)
+        head = struct.pack("!BBHHH", 8, 0, 0, self.ident, self.number)
+        head = struct.pack("!BBHHH", 8, 0, 0xFFFF ^ checksum(head + payload), self.ident, self.number)
         self.sock.send(head + payload)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -53,7 +54,7 @@ class Echo:
                 data = self.sock.recv(1 << 17)[20:]
             except TimeoutError:
                 break
-            if data[:1] == b"\0" and struct.unpack_from("!HH", data, 4) == (ident, self.number):
+            if data[:1] == b"\0" and struct.unpack_from("!HH", data, 4) == (self.ident, self.number):
                 return "" if data[8:] == payload else f"{size} bytes came back changed"
         return f"no answer to {size} bytes"
 

@@ -38,9 +38,9 @@ def namespace(name):
         os.close(there)
 
 
-def run(*command):
+def run(*command, seconds=30):
     """Run a program; its output, or an exception that shows it."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: status {done.returncode}: "
                            f"{done.stdout}{done.stderr}")
