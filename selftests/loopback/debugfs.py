@@ -75,11 +75,11 @@ def rings(report, vif, path):
     front.tx.publish()
     write_file(ring, "kick\n")
     report.equal("one with a newline too", front.statuses(1), [(78, OKAY)])
-    for text in ("kic", "", "stop", "kick" * 7):
-        if text:
-            report.equal(f"'{text}' is refused", refusal(ring, text), os.strerror(22))
-    report.c_fails("takes what begins with the word")
-    report.equal("'kicks' is refused", refusal(ring, "kicks"), os.strerror(22))
+    for text in ("kic", "stop"):
+        report.equal(f"'{text}' is refused", refusal(ring, text), os.strerror(22))
+    for text in ("kicks", "kick" * 7):
+        report.c_fails("takes what begins with the word")
+        report.equal(f"'{text}' is refused", refusal(ring, text), os.strerror(22))
     report.equal("32 bytes are refused", refusal(ring, "x" * 32), os.strerror(28))
     return front
 
