@@ -10,8 +10,9 @@
 //! A packet's length is only known when it was taken, so it is charged afterwards: [`Limit::ready`]
 //! before, [`Limit::charge`] after. What is charged is exact; what is overdrawn by it is waited for.
 
-/// Units of time in a nanosecond: fine enough for the shortest packet at 100 Gbit/s.
-const PER_NSEC: u64 = 64;
+/// Units of time in a nanosecond: fine enough for the shortest packet at 100 Gbit/s (5 ns), and the
+/// clock of a host that is up for 73 years still fits.
+const PER_NSEC: u64 = 8;
 
 /// Bits of fraction in [`Limit`].
 const FRACTION: u32 = 16;
@@ -33,7 +34,7 @@ pub struct Rate {
     pub interval: u32,
 }
 
-/// The time that each byte takes, in units of 2^-16 / 64 ns; 0 is no limit.
+/// The time that each byte takes, in units of 2^-16 / 8 ns; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(u64);
 
@@ -203,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_up_for_decades() {
+        let limit = Limit::new(Rate {
+            bytes: 1000,
+            interval: 1000,
+        });
+        let now = 70 * 365 * 24 * 3600 * SEC;
+        let used = limit.charge(0, now, 50_000);
+        assert_eq!(Limit::ahead(used, now), 50 * MSEC);
+        assert_eq!(limit.ready(used, now), Err(30 * MSEC));
+    }
+
+    #[test]
     fn nothing_is_saved_up() {
         let limit = Limit::new(Rate {
             bytes: 1000,
@@ -239,7 +252,7 @@ mod tests {
         });
         for limit in [slowest, Limit::from_raw(u64::MAX), Limit::from_raw(1)] {
             for used in [0, 1, u64::MAX / 2, u64::MAX] {
-                for now in [0, 1, SEC, u64::MAX / 64, u64::MAX] {
+                for now in [0, 1, SEC, u64::MAX / PER_NSEC, u64::MAX] {
                     let after = limit.charge(used, now, u32::MAX);
                     assert!(after >= used);
                     if let Err(wait) = limit.ready(after, now) {
