@@ -55,10 +55,9 @@ use netif::{
 /// The mapped ring.
 type SharedRing = Ring<{ Request::WORDS }, { RING_SIZE as usize }>;
 
-/// A connected control ring. Dropping it closes the channel, ends the work and unmaps the ring:
+/// A connected control ring. Dropping it ends the work, closes the channel and unmaps the ring:
 /// process context.
 pub(super) struct Control {
-    // In this order: no event schedules the work any more when that is ended.
     binding: Option<Binding<Bell>>,
     work: Arc<Deferred<Server>>,
 }
@@ -95,10 +94,12 @@ impl Control {
     ) -> Result<Self> {
         let ring = SharedRing::map(dev, keys.ring_ref)?;
         let indices = ControlRing::attach(ring.req_prod(), ring.rsp_prod()).map_err(|_| EINVAL)?;
+        let config = HashConfig::new(queues);
+        hash.set_key(config.key());
         let state = State {
             ring,
             indices,
-            config: HashConfig::new(queues),
+            config,
             queues,
             domid: dev.otherend_id(),
             hash,
@@ -151,11 +152,12 @@ impl Setup {
 
 impl Drop for Control {
     fn drop(&mut self) {
+        // Waits for what is being served, which uses the channel; from here on nothing is.
+        self.work.runner().0.lock().channel = None;
+        // No event schedules the work any more when that is ended.
         self.binding = None;
         self.work.cancel();
-        let mut state = self.work.runner().0.lock();
-        state.channel = None;
-        state.hash.forget();
+        self.work.runner().0.lock().hash.forget();
     }
 }
 
@@ -221,6 +223,7 @@ impl State {
 
     /// The words of the response to a request.
     fn answer(&mut self, request: &Request) -> [u32; 3] {
+        let key = *self.config.key();
         let (status, data) = match self.config.request(request) {
             Outcome::Answer(status, data) => (status, data),
             Outcome::Copy(copy) => {
@@ -232,6 +235,10 @@ impl State {
             }
         };
         if status == Status::Success {
+            // Its table is 1152 words: not for each request.
+            if key != *self.config.key() {
+                self.hash.set_key(self.config.key());
+            }
             self.hash.set(&self.config, self.queues);
         }
         request.answer(status, data)

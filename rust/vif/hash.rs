@@ -32,6 +32,7 @@ use netif::{
     },
     toeplitz::{
         self,
+        Key,
         TABLE_LEN, //
     },
 };
@@ -61,11 +62,15 @@ impl Hash {
         )?)
     }
 
-    /// Takes over what a frontend with `queues` queues has set up.
-    pub(super) fn set(&self, config: &HashConfig, queues: u16) {
+    /// Takes over a frontend's key, with the next [`Hash::set`].
+    pub(super) fn set_key(&self, key: &Key) {
         for (index, word) in (0..TABLE_LEN).zip(&self.table) {
-            word.store(toeplitz::word(config.key(), index), Relaxed);
+            word.store(toeplitz::word(key, index), Relaxed);
         }
+    }
+
+    /// Takes over what else a frontend with `queues` queues has set up.
+    pub(super) fn set(&self, config: &HashConfig, queues: u16) {
         for (to, from) in self.mapping.iter().zip(config.mapping()) {
             to.store(u32::from(*from), Relaxed);
         }

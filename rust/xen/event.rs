@@ -56,7 +56,8 @@ pub(crate) struct Channel<H: Handler> {
 
 /// Keeps a channel bound; dropping it unbinds the channel and waits for a handler that runs.
 ///
-/// May only be dropped in process context.
+/// May only be dropped in process context, and when nobody else calls [`Channel::notify`] or
+/// [`Channel::eoi`] any more: the number of the interrupt may be another's right after.
 pub(crate) struct Binding<H: Handler>(Arc<Channel<H>>);
 
 impl<H: Handler> Channel<H> {
@@ -75,7 +76,8 @@ impl<H: Handler> Channel<H> {
         }
     }
 
-    /// Sends the frontend an event. Any context; without effect once the channel is unbound.
+    /// Sends the frontend an event. Any context; without effect once the channel is unbound, and not
+    /// to be called while it is: see [`Binding`].
     #[inline]
     pub(crate) fn notify(&self) {
         if let Some(irq) = self.interrupt() {
@@ -85,8 +87,8 @@ impl<H: Handler> Channel<H> {
         }
     }
 
-    /// Ends the interrupt that [`Handler::event`] left open. Any context; without effect once the
-    /// channel is unbound.
+    /// Ends the interrupt that [`Handler::event`] left open. Any context; as for
+    /// [`Channel::notify`].
     #[inline]
     pub(crate) fn eoi(&self, eoi: Eoi) {
         let flags = match eoi {

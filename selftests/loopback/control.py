@@ -201,6 +201,10 @@ def spread(vif):
     report.check("the next frontend is told nothing", found[1:] == (None,), found)
     report.c_fails("keeps it over a reconnect")
     report.equal("and has set up nothing", guest.ask(GET_FLAGS), NOT_SUPPORTED)
+    report.equal("algorithm", guest.ask(SET_ALGORITHM, TOEPLITZ), SUCCESS)
+    report.equal("flags", guest.ask(SET_FLAGS, IPV4), SUCCESS)
+    report.c_fails("keeps it over a reconnect")
+    report.equal("nor a key: the hash is 0", guest.where(packet(*FLOWS[0][:4])), (0, (0, TOEPLITZ, 0)))
     guest.end()
 
 
