@@ -37,44 +37,6 @@ pub(crate) use enums::{
     IRQ_HANDLED, //
 };
 
-/// Memory barriers between CPUs, and so between domains.
-pub(crate) mod barrier {
-    #[cfg(not(xnb_before_7_3))]
-    use kernel::sync::barrier::{
-        mb,
-        Full,
-        Read,
-        Write, //
-    };
-
-    /// Between all accesses before and all after.
-    #[inline(always)]
-    pub(crate) fn full() {
-        #[cfg(not(xnb_before_7_3))]
-        mb(Full);
-        #[cfg(xnb_before_7_3)]
-        kernel::sync::barrier::smp_mb();
-    }
-
-    /// Between loads before and loads after.
-    #[inline(always)]
-    pub(crate) fn read() {
-        #[cfg(not(xnb_before_7_3))]
-        mb(Read);
-        #[cfg(xnb_before_7_3)]
-        kernel::sync::barrier::smp_rmb();
-    }
-
-    /// Between stores before and stores after.
-    #[inline(always)]
-    pub(crate) fn write() {
-        #[cfg(not(xnb_before_7_3))]
-        mb(Write);
-        #[cfg(xnb_before_7_3)]
-        kernel::sync::barrier::smp_wmb();
-    }
-}
-
 /// Error numbers that the `kernel` crate names from 7.3 on.
 fn error(number: u32) -> Error {
     // CAST: Error numbers are small.

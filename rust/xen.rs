@@ -5,6 +5,7 @@
 //! The shape is that of the `kernel` crate's bus abstractions: C names, namespaced the Rust way,
 //! and every `unsafe` behind an interface that cannot be misused from safe code.
 
+pub(crate) mod barrier;
 pub(crate) mod event;
 pub(crate) mod grant;
 pub(crate) mod ring;

@@ -45,6 +45,22 @@ void xnb_module_put(struct module *module)
 	module_put(module);
 }
 
+/* What these order is said where they are called, in rust/xen/ring.rs. */
+void xnb_virt_mb(void)
+{
+	virt_mb(); /* for the caller */
+}
+
+void xnb_virt_rmb(void)
+{
+	virt_rmb(); /* for the caller */
+}
+
+void xnb_virt_wmb(void)
+{
+	virt_wmb(); /* for the caller */
+}
+
 unsigned long xnb_virt_to_gfn(void *addr)
 {
 	return virt_to_gfn(addr);
@@ -144,9 +160,11 @@ bool xnb_netdev_tx_sent(struct net_device *dev, unsigned int queue, unsigned int
 				      netdev_xmit_more());
 }
 
-void xnb_netif_tx_stop_queue(struct net_device *dev, unsigned int queue)
+/* Ends with a full barrier, before the caller looks for room. */
+void xnb_netif_tx_stop_queue_mb(struct net_device *dev, unsigned int queue)
 {
 	netif_tx_stop_queue(netdev_get_tx_queue(dev, queue));
+	smp_mb(); /* pairs with that of xnb_netdev_txq_completed_mb() */
 }
 
 void xnb_netif_tx_start_queue(struct net_device *dev, unsigned int queue)

@@ -38,6 +38,9 @@ bool xnb_xen_domain(void);
 bool xnb_backend_driver_exists(struct xenbus_driver *drv, const char *name);
 void xnb_module_get(struct module *module);
 void xnb_module_put(struct module *module);
+void xnb_virt_mb(void);
+void xnb_virt_rmb(void);
+void xnb_virt_wmb(void);
 unsigned long xnb_virt_to_gfn(void *addr);
 void xnb_gnttab_copy_source(struct gnttab_copy *op, struct page *page, u32 offset);
 int xnb_gnttab_copy(struct gnttab_copy *ops, unsigned int count);
@@ -55,7 +58,7 @@ void xnb_netif_tx_start_all_queues(struct net_device *dev);
 void xnb_netif_tx_wake_all_queues(struct net_device *dev);
 void xnb_netdev_tx_reset_queue(struct net_device *dev, unsigned int queue);
 bool xnb_netdev_tx_sent(struct net_device *dev, unsigned int queue, unsigned int bytes);
-void xnb_netif_tx_stop_queue(struct net_device *dev, unsigned int queue);
+void xnb_netif_tx_stop_queue_mb(struct net_device *dev, unsigned int queue);
 void xnb_netif_tx_start_queue(struct net_device *dev, unsigned int queue);
 void xnb_netdev_txq_completed_mb(struct net_device *dev, unsigned int queue,
 				 unsigned int packets, unsigned int bytes);

@@ -8,11 +8,11 @@
 //!
 //! C header: [`include/xen/interface/io/ring.h`](srctree/include/xen/interface/io/ring.h)
 
-use super::xenbus;
-use crate::{
-    bindings,
-    compat::barrier, //
+use super::{
+    barrier,
+    xenbus, //
 };
+use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
     device,

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     bindings,
-    compat::barrier,
     net::rtnl::Rtnl, //
 };
 
@@ -41,10 +40,10 @@ impl<T: Operations> Handle<T> {
             return false;
         }
         // SAFETY: By the type invariant, and there is such a queue.
-        unsafe { bindings::xnb_netif_tx_stop_queue(self.as_raw(), queue.into()) };
-        // ORDERING: Pairs with the barrier in `transmit_completed()`: either it sees the queue
-        // stopped, or we see the room that it made.
-        barrier::full();
+        //
+        // ORDERING: Ends with a full barrier, which pairs with that in `transmit_completed()`: either
+        // it sees the queue stopped, or we see the room that it made.
+        unsafe { bindings::xnb_netif_tx_stop_queue_mb(self.as_raw(), queue.into()) };
         if has_room() {
             // SAFETY: As above. Nobody else stops or starts it: the caller holds its lock.
             unsafe { bindings::xnb_netif_tx_start_queue(self.as_raw(), queue.into()) };
