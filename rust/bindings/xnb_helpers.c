@@ -300,19 +300,30 @@ void xnb_skb_tx_timestamp(struct sk_buff *skb)
 	skb_tx_timestamp(skb);
 }
 
+/* skb_checksum_setup(), which believes in IPv4 headers shorter than they can be. */
+int xnb_skb_checksum_setup(struct sk_buff *skb, bool recalculate)
+{
+	int least = sizeof(struct ipv6hdr);
+	int err = skb_checksum_setup(skb, recalculate);
+
+	if (err)
+		return err;
+	if (skb->protocol == htons(ETH_P_IP))
+		least = sizeof(struct iphdr);
+	return skb_transport_offset(skb) < least ? -EINVAL : 0;
+}
+
 /*
- * Bytes before the payload of a packet that skb_checksum_setup() found to be
- * TCP or UDP; -EINVAL if it is not TCP over @ethertype with all of its headers
- * in the linear part.
+ * Bytes before the payload of a packet that xnb_skb_checksum_setup() found to
+ * be TCP or UDP; -EINVAL if it is not TCP over @ethertype with all of its
+ * headers in the linear part.
  */
 int xnb_skb_tcp_headers_len(const struct sk_buff *skb, u16 ethertype)
 {
-	unsigned int least = ethertype == ETH_P_IP ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	unsigned int offset = skb_transport_offset(skb);
 	unsigned int len;
 
-	/* A guest may claim that its IPv4 header is shorter than it can be. */
-	if (skb->protocol != htons(ethertype) || offset < least ||
+	if (skb->protocol != htons(ethertype) ||
 	    skb->csum_offset != offsetof(struct tcphdr, check) ||
 	    offset + sizeof(struct tcphdr) > skb_headlen(skb))
 		return -EINVAL;

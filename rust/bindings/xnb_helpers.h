@@ -85,6 +85,7 @@ struct page *xnb_skb_frag(const struct sk_buff *skb, unsigned int index,
 u8 xnb_skb_ip_summed(const struct sk_buff *skb);
 u16 xnb_skb_queue_mapping(const struct sk_buff *skb);
 void xnb_skb_tx_timestamp(struct sk_buff *skb);
+int xnb_skb_checksum_setup(struct sk_buff *skb, bool recalculate);
 int xnb_skb_tcp_headers_len(const struct sk_buff *skb, u16 ethertype);
 void xnb_skb_set_gso(struct sk_buff *skb, u16 size, u32 type, u16 segments);
 void xnb_skb_gso(const struct sk_buff *skb, u16 *size, u32 *type);

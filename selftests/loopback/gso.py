@@ -3,6 +3,7 @@
 """TCP in packets that are yet to be segmented, both ways: how it is told, what
 must agree with the headers, and what a frontend that cannot take them gets."""
 import os
+import re
 import socket
 import struct
 import sys
@@ -12,6 +13,7 @@ from netdev import SOL_PACKET, namespace  # noqa: E402
 from report import DRIVER, Report, wait_for  # noqa: E402
 from ring_frontend import (CSUM_BLANK, DATA_VALIDATED, ERROR, EXTRA_INFO, MORE_DATA, NULL,  # noqa: E402
                            OKAY, PAGE, RingFrontend)
+from tracing import Tracing  # noqa: E402
 from vif import INIT_WAIT, Vif, load_driver  # noqa: E402
 
 PACKET_VNET_HDR = 15
@@ -23,6 +25,7 @@ EXTRA_GSO = 1
 OWN = b"\x00\x16\x3e\x00\x00\x0a"
 VIF = b"\xfe" + b"\xff" * 5
 RX_BLANK, RX_VALIDATED = 2, 1
+SKB_GSO_DODGY = 2
 
 
 def checksum(data):
@@ -151,6 +154,22 @@ def from_guest(vif):
     s.end()
 
 
+def untrusted(vif):
+    """The stack is told that the headers of what is to be segmented are a guest's."""
+    report = vif.report
+    tracing = Tracing(report, "net/napi_gro_receive_entry", "net/netif_receive_skb_entry")
+    s = Sender(vif)
+    for version, kind in ((4, TCPV4), (6, TCPV6)):
+        report.equal(f"IPv{version}: answered",
+                     s.send(packet(version, bytes(20000)), gso_extra(kind, 1400)), {OKAY})
+    seen = re.findall(rf" dev={vif.back.name} .* gso_size=1400 gso_type=0x([0-9a-f]+)", tracing.take())
+    report.equal("both are traced", len(seen), 2)
+    report.c_fails("passes them on as if they were this host's")
+    report.check("and marked", all(int(kind, 16) & SKB_GSO_DODGY for kind in seen), seen)
+    tracing.enable(False)
+    s.end()
+
+
 def contradictions(vif):
     """What is said of a packet and what its headers say must be the same."""
     report = vif.report
@@ -187,6 +206,31 @@ def contradictions(vif):
             s.front.statuses(1)
             report.equal(f"{name}: only the next packet comes", sock.recv(1 << 17), small)
     report.equal("no error node", vif.error(), None)
+    s.end()
+
+
+def short_header(vif):
+    """A blank checksum behind an IPv4 header that is shorter than it can be."""
+    report = vif.report
+    s = Sender(vif)
+    good = packet(4, bytes(100))
+    memory, gref = s.pages[0]
+    with vif.back.socket(3) as sock:  # ETH_P_ALL
+        sock.settimeout(10)
+        for words in (0, 1, 4):
+            data = good[:14] + bytes([0x40 | words]) + good[15:]
+            memory[:len(data)] = data
+            errors = vif.back.counters()[2]
+            [ident] = s.front.send_slots([(gref, 0, len(data), CSUM_BLANK)])
+            report.equal(f"IPv4 header of {words} words: answered", s.front.statuses(1), [(ident, OKAY)])
+            report.c_fails("passes it on for 0 words, and counts no errors")
+            report.check(f"IPv4 header of {words} words: counted as an error",
+                         wait_for(5, lambda e=errors: vif.back.counters()[2] == e + 1))
+        memory[:len(good)] = good
+        s.front.send_slots([(gref, 0, len(good), CSUM_BLANK)])
+        s.front.statuses(1)
+        report.c_fails("as above")
+        report.check("only the good one comes", sock.recv(1 << 17) == good)
     s.end()
 
 
@@ -269,7 +313,9 @@ def test(report):
     wait_for(10, lambda: vif.back_state() == INIT_WAIT)
     report.equal("offered", [vif.back_read(f"feature-gso-tcpv{n}") for n in (4, 6)], ["1", "1"])
     from_guest(vif)
+    untrusted(vif)
     contradictions(vif)
+    short_header(vif)
     to_guest(vif)
     problem = vif.detach()
     report.need("detach", not problem, problem)

@@ -8,12 +8,11 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from netdev import ETHERTYPE  # noqa: E402
-from report import Report, Skip, wait_for  # noqa: E402
+from report import DRIVER, Report, Skip, wait_for  # noqa: E402
 from ring_frontend import ERROR, OKAY, RingFrontend  # noqa: E402
-from vif import CLOSED, CLOSING, INIT_WAIT, Vif, write_file  # noqa: E402
+from tracing import Tracing  # noqa: E402
+from vif import CLOSED, CLOSING, INIT_WAIT, Vif  # noqa: E402
 
-TRACING = "/sys/kernel/tracing"
-INSTANCE = f"{TRACING}/instances/xnbt"
 FRAME = b"\xff" * 12 + ETHERTYPE.to_bytes(2, "big") + bytes(46)
 EVENT = re.compile(r": (vif_\w+): (.*)$", re.M)
 FIELD = re.compile(r'(\w+)=("[^"]*"|\S+)')
@@ -26,19 +25,15 @@ def events(text):
             for name, fields in EVENT.findall(text)]
 
 
-class Trace:
-    """A buffer of the test's own, in which all of the driver's events are on."""
+class Trace(Tracing):
+    """All of the driver's events."""
 
     def __init__(self, report):
-        os.mkdir(INSTANCE)
-        report.at_exit(os.rmdir, INSTANCE)
-        write_file(f"{INSTANCE}/events/xen_netback_rs/enable", "1")
+        super().__init__(report, "xen_netback_rs")
         self.seen = []
 
     def read(self):
-        with open(f"{INSTANCE}/trace", encoding="utf-8") as file:
-            self.seen += events(file.read())
-        write_file(f"{INSTANCE}/trace", "")
+        self.seen += events(self.take())
         return self.seen
 
     def has(self, event, **fields):
@@ -55,9 +50,7 @@ class Trace:
 
 
 def test(report):
-    if not os.path.isdir(f"{TRACING}/events"):
-        raise Skip("no tracefs in " + TRACING)
-    if not os.path.isdir(f"{TRACING}/events/xen_netback_rs"):
+    if DRIVER == "xen-netback":
         raise Skip("only xen_netback_rs has such tracepoints")
     trace = Trace(report)
 
@@ -133,7 +126,7 @@ def test(report):
     report.equal("in this order", order,
                  ["vif_fatal", "vif_disconnect", "vif_unrealize", "vif_destroy"])
 
-    write_file(f"{INSTANCE}/events/xen_netback_rs/enable", "0")
+    trace.enable(False)
     trace.forget()
     vif = Vif(report, handle=11)
     vif.attach(netfront=False)

@@ -118,7 +118,7 @@ impl ReceiveBuffer {
         if offload.checksum == Checksum::Blank {
             // SAFETY: As above. What the sender left out is the checksum over the payload; that over
             // the pseudo header is made anew for one that left out nothing.
-            let done = unsafe { bindings::skb_checksum_setup(raw, offload.recalculate) };
+            let done = unsafe { bindings::xnb_skb_checksum_setup(raw, offload.recalculate) };
             if to_result(done).is_err() {
                 return Err(skb);
             }
