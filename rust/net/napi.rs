@@ -230,6 +230,11 @@ impl<P: Poll> Napi<P> {
         // SAFETY: `napi` is the first field of a pinned `Self`, which is alive as long as NAPI is
         // enabled.
         let this = unsafe { &*napi.cast::<Self>() };
+        // A budget of 0 (netpoll) asks for completions only, which there are none of. That call may
+        // come while a poll runs.
+        if budget <= 0 {
+            return 0;
+        }
         // SAFETY: By the type invariants and NAPI's rule that a poll does not run twice at once.
         let state = unsafe { &mut *this.state.get() };
         let context = Context {
@@ -237,13 +242,8 @@ impl<P: Poll> Napi<P> {
             _poll: PhantomData,
         };
 
-        // A budget of 0 (netpoll) asks for completions only, which there are none of.
         // CAST: Budgets are small and not negative.
-        let polled = if budget <= 0 {
-            return 0;
-        } else {
-            state.poll(&context, budget as u32)
-        };
+        let polled = state.poll(&context, budget as u32);
 
         match polled {
             Polled::Again => budget,
