@@ -108,7 +108,9 @@ impl<T> Batch<T> {
 
     /// Adds a copy. Without room for it, the item is marked as failed by the caller.
     #[inline]
-    fn push(&mut self, op: bindings::gnttab_copy) -> Result {
+    fn push(&mut self, mut op: bindings::gnttab_copy) -> Result {
+        // One that Xen does not come to was not made.
+        op.status = GENERAL_ERROR;
         if self.ops.len() >= self.max_ops {
             return Err(ENOSPC);
         }
