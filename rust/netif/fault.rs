@@ -106,7 +106,7 @@ impl Drop {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TooManySlots => "too_many_slots",
-            Self::SlotExceedsPacket => "slot_exceeds_packet",
+            Self::SlotExceedsPacket => "slot_too_long",
             Self::TooShort => "too_short",
             Self::ExtraNotOffered => "extra_not_offered",
             Self::BadGso => "bad_gso",
@@ -184,7 +184,7 @@ mod tests {
         for name in names {
             assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_'));
             // `ETH_GSTRING_LEN` is 32 with the NUL, and this is how the driver shows it.
-            assert!("q0_guest_tx_".len() + name.len() < 32, "{name:?}");
+            assert!("q255_guest_tx_".len() + name.len() < 32, "{name:?}");
         }
     }
 }

@@ -50,8 +50,10 @@ pub(super) struct GuestRx {
     pub(super) bytes: Counter,
     /// Packets dropped as the guest's pages could not be copied to.
     pub(super) copy_failed: Counter,
-    /// Packets dropped as the guest does not take packets of their size, or not in one piece.
+    /// Packets dropped as the guest does not take packets of their size.
     pub(super) too_long: Counter,
+    /// Packets dropped as they are yet to be segmented, which the guest does not do.
+    pub(super) unsegmented: Counter,
     /// Packets in too many pieces, dropped for want of memory to make them one.
     pub(super) no_memory: Counter,
     /// Packets dropped as the guest did not post the buffers for them in time.
@@ -110,6 +112,7 @@ impl Counters {
         let counters = &self.guest_rx;
         let dropped = [
             &counters.too_long,
+            &counters.unsegmented,
             &counters.no_memory,
             &counters.expired,
             &self.pending.not_connected,
@@ -164,6 +167,10 @@ impl Counters {
             self.guest_rx.copy_failed.get(),
         );
         f(fmt!("guest_rx_too_long"), self.guest_rx.too_long.get());
+        f(
+            fmt!("guest_rx_unsegmented"),
+            self.guest_rx.unsegmented.get(),
+        );
         f(fmt!("guest_rx_no_memory"), self.guest_rx.no_memory.get());
         f(fmt!("guest_rx_expired"), self.guest_rx.expired.get());
         f(fmt!("guest_rx_stalls"), self.guest_rx.stalls.get());

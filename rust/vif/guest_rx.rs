@@ -57,6 +57,7 @@ use netif::{
         Accepts,
         Headroom,
         Plan,
+        RxRefusal,
         MAX_SLOTS, //
     },
     wire::{
@@ -271,13 +272,19 @@ impl Link {
             let len = skb.len();
             let (checksum, gso) = (skb.checksum(), skb.gso());
             let hash = napi.device().data().hash.of(&skb);
-            let Ok(plan) = Plan::new(len, checksum, gso, hash, &self.accepts) else {
-                counters.too_long.add(1);
-                trace::guest_rx_error(napi.device(), queue.index(), "too_long");
-                completed.add(len);
-                skb.drop_with(DropReason::TooBig);
-                sent = sent.wrapping_add(1);
-                continue;
+            let plan = match Plan::new(len, checksum, gso, hash, &self.accepts) {
+                Ok(plan) => plan,
+                Err(refusal) => {
+                    match refusal {
+                        RxRefusal::TooLong => counters.too_long.add(1),
+                        RxRefusal::Unsegmented => counters.unsegmented.add(1),
+                    }
+                    trace::guest_rx_error(napi.device(), queue.index(), refusal.name());
+                    completed.add(len);
+                    skb.drop_with(DropReason::TooBig);
+                    sent = sent.wrapping_add(1);
+                    continue;
+                }
             };
             let slots = plan.slots();
             if slots > available {

@@ -80,7 +80,7 @@ fn everything_comes_up() {
         "copy failed",
         "meant and found",
         "too_many_slots",
-        "slot_exceeds_packet",
+        "slot_too_long",
         "too_short",
         "extra_not_offered",
         "bad_gso",
