@@ -171,7 +171,8 @@ impl<Ctx: device::DeviceContext> Device<Ctx> {
             let _ = xenstore::Transaction::NONE.write(
                 &dir,
                 c"error",
-                fmt!("{} {}", err.to_errno(), what),
+                // As `xenbus_dev_error()` has it, whose line in the log is not limited.
+                fmt!("{} {}", err.to_errno().wrapping_neg(), what),
             );
         }
     }
@@ -332,7 +333,13 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
         // that come after that see the flag.
         let barrier = CString::try_from_fmt(fmt!("domid"))
             .and_then(|path| KBox::pin_init(Watch::new(path, Nothing), GFP_KERNEL));
-        drop(barrier);
+        match barrier {
+            Ok(barrier) => drop(barrier),
+            Err(err) => pr_warn!(
+                "watching domid failed ({}): unloading blocks if a guest's card is removed now\n",
+                err.to_errno()
+            ),
+        }
 
         // SAFETY: `drv` is registered.
         unsafe { bindings::xenbus_unregister_driver(drv.get()) }

@@ -68,6 +68,16 @@ def test(report):
                     STATE_NAMES[vif.back_state()])
         front.start_again()
         vif.need_back(INIT_WAIT, f"{what}: the backend offers itself again")
+    front.connect(event_channel_tx=front.port)
+    report.c_fails("takes event-channel then")
+    report.check("event-channel-tx without event-channel-rx: Closing, never Connected",
+                 CONNECTED not in states_seen(vif, 5))
+    report.c_fails("takes event-channel then")
+    report.check("the error node says so, with the error's number",
+                 (vif.error() or "").startswith("2 frontend wrote no event-channel-rx"), vif.error())
+    report.need("the frontend can close", front.withdraw(), STATE_NAMES[vif.back_state()])
+    front.start_again()
+    vif.need_back(INIT_WAIT)
     vif.store.remove(vif.error_path)
     front.connect()
     vif.need_back(CONNECTED, "an honest frontend connects after all of them")
