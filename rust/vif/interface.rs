@@ -295,8 +295,9 @@ impl Operations for Interface {
     }
 
     fn stop(device: &Handle<Self>, rtnl: &mut Rtnl) {
-        device.stop_all_queues(rtnl);
+        // First the polls, which wake queues; then nobody does, and nobody sends.
         Self::stop_polls(device, rtnl);
+        device.stop_all_queues(rtnl);
         for queue in device.data().queues() {
             // A packet must not be held for as long as the administrator likes.
             queue.purge(device, rtnl);
@@ -319,7 +320,9 @@ impl Operations for Interface {
         if !wanted {
             queue.counters.pending.filtered.add(1);
             trace::guest_rx_error(device, queue.index(), "filtered");
-            return skb.drop_with(DropReason::Filtered);
+            skb.drop_with(DropReason::Filtered);
+            // Those before it may have left it to the last of their batch to have them sent.
+            return queue.send_pending();
         }
         queue.transmit(device, skb);
     }

@@ -136,6 +136,14 @@ impl Queue {
         }
     }
 
+    /// Has the guest be sent what waits for it, if anything does. Softirq context, under the transmit
+    /// queue's lock.
+    pub(super) fn send_pending(&self) {
+        if self.pending.len() > 0 {
+            self.guest_rx.schedule();
+        }
+    }
+
     /// The next packet for the guest. Only its poll takes them.
     #[inline]
     pub(super) fn next_pending(&self) -> Option<SkBuff> {
@@ -252,7 +260,7 @@ impl Queue {
         self.counters.disconnected.add(dropped.wrapping_add(next));
         // None is queued any more.
         self.dequeued.set(self.queued.get());
-        self.wants_buffers.store(false, Relaxed);
+        self.have_buffers();
         self.owed.publish(None, None);
         device.forget_queued(self.index, rtnl);
     }

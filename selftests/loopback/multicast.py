@@ -137,6 +137,42 @@ def mixed(vif):
     return guest.end()
 
 
+def batch(vif):
+    """What the stack sends as one batch goes, also if the last packet of it is filtered."""
+    guest, report = Listener(vif, request_multicast_control=1), vif.report
+    report.need("filtered", guest.filtering(True))
+    count = 40
+    for round_number in range(5):
+        # Uses up the buffers, so that the packets wait, some of them in the stack's queue.
+        while guest.passing(OWN):
+            if not guest.front.rx.req_prod - guest.front.rx.rsp_cons:
+                break
+        sent = [bytes([number]) * 4 for number in range(count)]
+        for number in sent:
+            guest.sender.send(OWN + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + number + bytes(1400))
+        guest.sender.send(group(99) + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + bytes(46))
+        guest.front.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(guest.pages)])
+        came = []
+        wait_for(5, lambda c=came: (c.extend(bytes(guest.pages[ident][0][14:18]) for ident, *_ in
+                                             guest.front.received(200, 0)), len(c) >= count + 1)[1])
+        report.equal(f"round {round_number}: all come", came[-count:], sent)
+    guest.end()
+
+
+def flood(vif):
+    """However often the frontend writes its wish, the last one holds in the end."""
+    guest = Listener(vif)
+    # Each is also one for xenbus, which sees the frontend's nodes come and go here and takes
+    # some milliseconds for it.
+    for number in range(300):
+        vif.front_write("request-multicast-control", (number + 1) % 2)
+    vif.report.check("300 changes, the last to 0: not filtered", guest.filtering(False))
+    vif.front_write("request-multicast-control", 1)
+    vif.report.check("and once more: filtered", guest.filtering(True))
+    vif.front_write("request-multicast-control", 0)
+    guest.end()
+
+
 def forgotten(vif):
     report = vif.report
     guest = Listener(vif, request_multicast_control=1)
@@ -200,7 +236,7 @@ def test(report):
     wait_for(10, lambda: vif.back_state() == INIT_WAIT)
     report.equal("offered", [vif.back_read(f"feature-{name}multicast-control")
                              for name in ("", "dynamic-")], ["1", "1"])
-    parts = (listing, mixed, queues, forgotten)
+    parts = (listing, mixed, queues, batch, flood, forgotten)
     if DRIVER == "xen-netback":
         parts = (mixed,)  # filters what is forwarded, not what this domain sends itself
     for part in parts:

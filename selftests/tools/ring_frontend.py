@@ -10,7 +10,7 @@ import struct
 
 from netdev import run
 from report import wait_for
-from vif import CLOSED, CONNECTED, INITIALISING
+from vif import CLOSED, CONNECTED, INITIALISING, write_file
 
 RING_SIZE = 256
 PAGE = 4096
@@ -198,6 +198,8 @@ class RingFrontend(Queue):
         self.vif = vif
         self.written = []
         run("modprobe", "-a", "xen-gntalloc", "xen-evtchn")
+        # Pages, of all programs: 1024 otherwise.
+        write_file("/sys/module/xen_gntalloc/parameters/limit", "8192")
         domid = int(vif.domid)
         self.grants = Grants(domid)
         evtchn = os.open("/dev/xen/evtchn", os.O_RDWR)
