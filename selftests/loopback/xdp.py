@@ -6,6 +6,7 @@ info, and counted in how many buffers a packet needs."""
 import os
 import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from netdev import ETHERTYPE  # noqa: E402
@@ -86,6 +87,44 @@ class Receiver:
         return answered
 
 
+def under_traffic(vif):
+    """Changed while packets come: each says where its bytes are, and they are there."""
+    receiver, report = Receiver(vif), vif.report
+    packets, data = 20, frame(3000)
+    wrong, seen = [], set()
+    for headroom in (256, 0, 64, 1096) * 5:
+        sending = threading.Thread(target=lambda: [receiver.sender.send(data) for _ in range(packets)])
+        sending.start()
+        report.need("Reconfigured while packets come", receiver.reconfigure(headroom))
+        sending.join()
+        if DRIVER != "xen-netback":
+            report.need("and Connected again", vif.wait_back(CONNECTED))
+        for _ in range(packets):
+            [first] = receiver.front.rx.responses(1) or [None]
+            report.need("each packet comes", first is not None)
+            ident, offset, flags, length = struct.unpack("<HHHh", first)
+            told = 0
+            if flags & EXTRA_INFO:
+                [extra] = receiver.front.rx.responses(1)
+                kind, more, told = struct.unpack("<BBH", extra[:4])
+                wrong += [extra] if (kind, more) != (EXTRA_XDP, 0) else []
+            seen.add(told)
+            got = bytes(receiver.memory[ident][told:told + length])
+            if offset != told or flags & MORE_DATA or got != data:
+                wrong.append((told, offset, flags, length, got == data))
+        used = packets * 2
+        receiver.posted = receiver.posted[used:]
+        receiver.post(used)
+    report.equal("all headrooms were seen", seen, {0, 64, 256, 1096})
+    report.c_fails("says that the headroom is part of the packet")
+    report.equal("bytes are where each packet says", wrong, [])
+    receiver.sender.close()
+    report.need("the frontend can close", receiver.front.withdraw())
+    vif.store.remove(f"{vif.front_path}/xdp-headroom")
+    receiver.front.start_again()
+    vif.need_back(INIT_WAIT)
+
+
 def test(report):
     vif = Vif(report)
     vif.attach(netfront=False)
@@ -108,6 +147,7 @@ def test(report):
     receiver.front.start_again()
     vif.need_back(INIT_WAIT)
 
+    under_traffic(vif)
     receiver = Receiver(vif, xdp_headroom=256)
     receiver.expect("asked for at connect", 1000, 256)
     receiver.sender.close()
