@@ -80,8 +80,8 @@ class Vif:
     # --- xenstore ---
 
     def write_nodes(self, back=None, front=None):
-        """The nodes of a new vif. hotplug-status is "connected" unless given: no
-        script runs for these."""
+        """The nodes of a new vif; None leaves one out. hotplug-status is "connected"
+        unless given: no script runs for these."""
         mac = f"00:16:3e:00:00:{self.handle:02x}"
         back_nodes = {"frontend": self.front_path, "frontend-id": self.domid, "online": 1,
                       "handle": self.handle, "mac": mac, "script": "/bin/true",
@@ -91,7 +91,7 @@ class Vif:
                        **(front or {})}
         nodes = {f"{self.front_path}/{key}": value for key, value in front_nodes.items()}
         nodes |= {f"{self.back_path}/{key}": value for key, value in back_nodes.items()}
-        self.store.write_all(nodes)
+        self.store.write_all({path: value for path, value in nodes.items() if value is not None})
 
     def back_read(self, key):
         return self.store.read(f"{self.back_path}/{key}")
