@@ -3,7 +3,7 @@
 # The commands of the project; `make help` lists them. The module itself is described in Kbuild.
 
 PYTHON ?= python3
-export SUITE DRIVER TESTS XNB_CACHE XNB_REFRESH V DESTDIR
+export SUITE DRIVER DOM0 GUEST_TYPE TESTS XNB_CACHE XNB_REFRESH V DESTDIR
 
 LAB = PYTHONPATH=$(CURDIR) $(PYTHON) -B -m lab
 KO = xen_netback_rs.ko
@@ -41,6 +41,8 @@ help:
 	@echo
 	@echo 'SUITE=trixie-backports  Debian suite whose kernel is used'
 	@echo 'DRIVER=xen_netback_rs   driver that check, demo and shell load; xen-netback is the one in C'
+	@echo 'DOM0=pv                 how dom0 runs on Xen, pv or pvh; what check, demo and shell boot'
+	@echo 'GUEST_TYPE=pv           the same of the guests'
 	@echo 'TESTS="loopback/ping"   only these tests'
 	@echo 'KDIR=/path              build against this kernel tree with the tools of this machine'
 	@echo 'XNB_CACHE=/path         where the set-up is kept, $${XDG_CACHE_HOME:-~/.cache}/xen_netback_rs'

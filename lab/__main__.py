@@ -48,6 +48,9 @@ def main():
     if not command:
         command = importlib.import_module("lab." + sys.argv[1]).main
     try:
+        for name in ("DOM0", "GUEST_TYPE"):
+            if getattr(settings, name) not in settings.DOMAIN_TYPES:
+                raise LabError(f"{name}={getattr(settings, name)} is none of: {' '.join(settings.DOMAIN_TYPES)}")
         return command() or 0
     except LabError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -56,7 +56,7 @@ def dom0(run_dir, build_root, tree, images, task, module=None, environment=None)
         shutil.copy(settings.LAB / "dom0/init", top / "init")
         (top / "init").chmod(0o755)
         values = {"DRIVER": settings.DRIVER, "TASK": task, "GUEST_KERNEL": "/guest/vmlinuz",
-                  "GUEST_RAMDISK": "/guest/initrd.gz", **(environment or {})}
+                  "GUEST_RAMDISK": "/guest/initrd.gz", "GUEST_TYPE": settings.GUEST_TYPE, **(environment or {})}
         (top / "lab/environment").write_text(
             "".join(f"export {key}={shlex.quote(value)}\n" for key, value in values.items()), encoding="utf-8")
         if (settings.CHECKOUT / "selftests").is_dir():

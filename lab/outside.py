@@ -17,7 +17,7 @@ def run(build_root, tree, images, ko):
     image.dom0(run_dir, build_root, tree, images, "outside.sh", ko)
     since, seen = time.monotonic(), []
     try:
-        with qemu.Machine(build_root, images, run_dir, xen=False) as machine:
+        with qemu.Machine(build_root, images, run_dir, domains=None) as machine:
             for log, line in qemu.Watch(machine, SILENCE).events():
                 if log:
                     seen.append(f"{log}: {line}")

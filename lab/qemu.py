@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Xen and dom0 in QEMU: with KVM where it works, else emulated."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from lab import cache, root
+from lab import cache, root, settings
 from lab.progress import LabError, Step, die_with_parent, say, tail
 
 MEMORY, DOM0_MEMORY, CPUS = 3072, 1536, 2
@@ -17,34 +18,77 @@ XEN_ARGUMENTS = (f"loglvl=warning guest_loglvl=warning com1=115200,8n1 console=c
                  f"dom0_max_vcpus={CPUS} sched=credit")
 LINUX_ARGUMENTS = "console=hvc0 loglevel=5 printk.devkmsg=on panic=5 net.ifnames=0"
 
-KVM = ("KVM", ["-accel", "kvm", "-cpu", "host"])
-# Xen would use the emulated SVM, which costs time and gives a PV dom0 nothing. Without XSAVE and with it AVX: with them,
-# programs in dom0 and guests crashed now and then, with either network driver.
-TCG = ("emulation (TCG)", ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,-svm,-xsave,-avx,-avx2"])
+KVM, TCG = "KVM", "emulation (TCG)"
+
+# Without XSAVE and with it AVX: with them, programs in dom0 and guests crashed now and then, with either network driver.
+TCG_CPU = "max,-xsave,-avx,-avx2"
 
 PROBE_SECONDS = 20
 
 
-def accelerator(build_root, images):
-    """The faster one of KVM and TCG that works."""
+@dataclasses.dataclass(frozen=True)
+class Domains:
+    """How dom0 and the guests run on Xen: "pv" or "pvh"."""
+
+    dom0: str = settings.DOM0
+    guest: str = settings.GUEST_TYPE
+
+    def __str__(self):
+        return f"{self.dom0.upper()} dom0, {self.guest.upper()} guests"
+
+    @property
+    def virtualised(self):
+        """Does Xen need the CPU's virtualisation?"""
+        return "pvh" in (self.dom0, self.guest)
+
+    @property
+    def xen_arguments(self):
+        return XEN_ARGUMENTS + (" dom0=pvh" if self.dom0 == "pvh" else "")
+
+    def machine(self, accelerator):
+        """QEMU's options for a machine that Xen can run them on."""
+        if accelerator == KVM:
+            options = ["-accel", "kvm", "-cpu", "host"]
+        else:
+            # Xen would use an SVM that it finds, which costs time and gives PV domains nothing. Where it is needed: QEMU's
+            # takes the intercept of RDTSCP for that of RDTSC.
+            cpu = TCG_CPU + (",-rdtscp" if self.virtualised else ",-svm")
+            options = ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", cpu]
+        if self.dom0 == "pvh":
+            # Xen maps what the firmware has reserved, and in it the ACPI tables, into a PVH dom0 only together with an
+            # IOMMU; without them dom0 finds no interrupts and cannot power off.
+            options += ["-machine", "q35", "-device", "intel-iommu"]
+        return options
+
+
+PV = Domains("pv", "pv")
+PVH = Domains("pvh", "pvh")
+
+
+def accelerator(build_root, images, domains):
+    """The faster one of KVM and TCG that works for such domains."""
     if not os.path.exists("/dev/kvm"):
         return TCG
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    known = cache.place("kvm", f"{boot}-{images.name}")
+    known = cache.place("kvm", f"{boot}-{images.name}" + ("-virtualised" if domains.virtualised else ""))
     if not known.exists():
-        with Step("does /dev/kvm work") as step:
-            works = _kvm_boots_xen(build_root, images)
+        what = "does /dev/kvm work" + (" with virtualisation in it" if domains.virtualised else "")
+        with Step(what) as step:
+            works = _kvm_boots_xen(build_root, images, domains.virtualised)
             step.note = "yes" if works else "no"
         for old in known.parent.iterdir():
-            old.unlink()
+            if not old.name.startswith(f"{boot}-{images.name}"):
+                old.unlink(missing_ok=True)
         known.write_text("yes" if works else "no", encoding="utf-8")
     return KVM if known.read_text(encoding="utf-8") == "yes" else TCG
 
 
-def _kvm_boots_xen(build_root, images):
-    """/dev/kvm may exist and not work, or run simple code and fail in a hypervisor: boot Xen until dom0's kernel speaks."""
-    argv = ["qemu-system-x86_64", *KVM[1], "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
-            "-serial", "stdio", "-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
+def _kvm_boots_xen(build_root, images, virtualised):
+    """/dev/kvm may exist and not work, or run simple code and fail in a hypervisor: boot Xen until dom0's kernel speaks,
+    a PVH dom0's to see whether KVM gives Xen virtualisation that works."""
+    probe = PVH if virtualised else PV
+    argv = ["qemu-system-x86_64", *probe.machine(KVM), "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none",
+            "-no-reboot", "-serial", "stdio", "-kernel", f"{root.KERNEL}/xen", "-append", probe.xen_arguments,
             "-initrd", f"{root.KERNEL}/vmlinux console=hvc0 earlyprintk=xen panic=1"]
     process = subprocess.Popen(build_root.command(argv, [(images, root.KERNEL, "ro")]), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
@@ -68,11 +112,11 @@ class Machine:
 
     LOGS = ("console.log", "report.log", "guests.log")
 
-    def __init__(self, build_root, images, run_dir, interactive=False, xen=True):
-        """With xen=False, dom0's kernel and files without Xen beneath."""
+    def __init__(self, build_root, images, run_dir, interactive=False, domains=Domains()):
+        """With domains=None, dom0's kernel and files without Xen beneath."""
         self.run_dir = run_dir
-        how, options = accelerator(build_root, images)
-        what = "Xen and dom0" if xen else "dom0's kernel without Xen"
+        what = f"Xen ({domains})" if domains else "dom0's kernel without Xen"
+        how = accelerator(build_root, images, domains or PV)
         say(f"booting {what} with {how}; all output is kept in {run_dir}")
         for name in self.LOGS:
             (run_dir / name).touch()
@@ -80,12 +124,13 @@ class Machine:
         # A multiplexed terminal knows Ctrl-A X.
         console = "stdio,mux=on,signal=off" if interactive else "null"
         initrd = files % "dom0.cpio"
-        boot = ["-kernel", f"{root.KERNEL}/xen", "-append", XEN_ARGUMENTS,
-                "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{initrd}"]
-        if not xen:
+        if domains:
+            boot = ["-kernel", f"{root.KERNEL}/xen", "-append", domains.xen_arguments,
+                    "-initrd", f"{root.KERNEL}/vmlinux {LINUX_ARGUMENTS},{initrd}"]
+        else:
             boot = ["-kernel", f"{root.KERNEL}/vmlinux", "-initrd", initrd,
                     "-append", LINUX_ARGUMENTS.replace("hvc0", "ttyS0")]
-        argv = ["qemu-system-x86_64", *options, "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
+        argv = ["qemu-system-x86_64", *(domains or PV).machine(how), "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
                 "-chardev", f"file,id=report,path={files % 'report.log'}", "-device", "pci-serial,chardev=report,addr=4",
                 "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5", *boot]

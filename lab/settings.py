@@ -20,6 +20,10 @@ CACHE = _cache_dir()
 SUITE = os.environ.get("SUITE") or "trixie-backports"
 DRIVER = os.environ.get("DRIVER") or MODULE
 TESTS = os.environ.get("TESTS", "").split()
+# How dom0 and the guests run on Xen: paravirtualised, or with the help of the CPU's virtualisation.
+DOMAIN_TYPES = ("pv", "pvh")
+DOM0 = os.environ.get("DOM0") or "pv"
+GUEST_TYPE = os.environ.get("GUEST_TYPE") or "pv"
 VERBOSE = os.environ.get("V", "0") not in ("", "0")
 REFRESH = os.environ.get("XNB_REFRESH", "0") not in ("", "0")
 JOBS = os.cpu_count() or 1

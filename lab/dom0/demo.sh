@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demonstration: a PV guest on a bridge of dom0 through $DRIVER. Shows every command and its output, and stops at the
+# The demonstration: a guest on a bridge of dom0 through $DRIVER. Shows every command and its output, and stops at the
 # first thing that is not as it should be.
 # shellcheck disable=SC2153 # DRIVER, GUEST_...: from the lab
 set -u
@@ -50,7 +50,7 @@ in_guest() {
 
 cat >/root/guest.cfg <<E
 name = "$guest"
-type = "pv"
+type = "$GUEST_TYPE"
 kernel = "$GUEST_KERNEL"
 ramdisk = "$GUEST_RAMDISK"
 extra = "console=hvc0 quiet"

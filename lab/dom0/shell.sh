@@ -9,7 +9,7 @@ ip address add 10.9.0.1/24 dev xenbr0
 ip link set xenbr0 up
 cat >/root/guest.cfg <<E
 name = "guest"
-type = "pv"
+type = "$GUEST_TYPE"
 kernel = "$GUEST_KERNEL"
 ramdisk = "$GUEST_RAMDISK"
 extra = "console=hvc0 quiet"

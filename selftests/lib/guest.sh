@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A PV guest made by xl, on a bridge that Xen's own hotplug script fills. The
+# A guest made by xl, on a bridge that Xen's own hotplug script fills. The
 # contract with the guest's image is in README.md: a root shell on hvc0, nothing
 # of the network set up. dom0 is 10.9.9.1 on the bridge, the guest 10.9.9.2.
 
@@ -11,7 +11,7 @@
 GUEST_MAC=00:16:3e:0a:0b:01
 DOM0_IP=10.9.9.1
 GUEST_IP=10.9.9.2
-GUEST_BOOT_LIMIT=90
+GUEST_BOOT_LIMIT=180
 
 guest_domid() { xl domid "$TEST_GUEST" 2> /dev/null; }
 guest_exists() { [ -n "$(guest_domid)" ]; }
@@ -47,7 +47,7 @@ guest_create() {
 	local vif=${1:-mac=$GUEST_MAC,bridge=$TEST_BRIDGE}
 	{
 		echo "name='$TEST_GUEST'"
-		echo "type='pv'"
+		echo "type='$GUEST_TYPE'"
 		echo "kernel='$GUEST_KERNEL'"
 		echo "ramdisk='$GUEST_RAMDISK'"
 		echo "memory=192"
@@ -56,7 +56,7 @@ guest_create() {
 		[ "$vif" = none ] || echo "vif=['$vif']"
 	} > "$SCRATCH/guest.cfg"
 	at_exit guest_remove
-	bounded 60 xl create "$SCRATCH/guest.cfg"
+	bounded 120 xl create "$SCRATCH/guest.cfg"
 }
 
 guest_remove() {

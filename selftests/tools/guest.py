@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""PV guests made by xl, on a bridge that Xen's own vif-bridge script fills.
+"""Guests made by xl, on a bridge that Xen's own vif-bridge script fills.
 lib/guest.sh is the same for one guest and tests in bash. The contract with the
 guest's image is in README.md: a root shell on hvc0, nothing of the network set
 up. dom0 is 10.9.9.1 on the bridge, guest NUMBER is 10.9.9.(NUMBER + 1)."""
@@ -18,6 +18,7 @@ from xenstore import Xenstore
 
 KERNEL = os.environ.get("GUEST_KERNEL", "/guest/vmlinuz")
 RAMDISK = os.environ.get("GUEST_RAMDISK", "/guest/initrd.gz")
+TYPE = os.environ.get("GUEST_TYPE", "pv")
 
 NAME = "xnbt-guest"
 BRIDGE = "xnbt-br"
@@ -79,7 +80,7 @@ class Guest:
         self.name = f"{NAME}{number}"
         self.ip = f"10.9.9.{number + 1}"
         self.mac = f"00:16:3e:0a:0c:{number:02x}"
-        self.config = {"type": "pv", "kernel": KERNEL, "ramdisk": RAMDISK, "memory": MEMORY,
+        self.config = {"type": TYPE, "kernel": KERNEL, "ramdisk": RAMDISK, "memory": MEMORY,
                        "vcpus": 1, "extra": "console=hvc0 quiet",
                        "vif": [f"mac={self.mac},bridge={BRIDGE}"], **config}
         self.store = Xenstore()
@@ -95,7 +96,7 @@ class Guest:
             file.write(f"name={self.name!r}\n")
             file.writelines(f"{key}={value!r}\n" for key, value in self.config.items())
             file.flush()
-            xl("create", *options, file.name)
+            xl("create", *options, file.name, seconds=120)
         return self.adopt()
 
     def adopt(self):
@@ -104,7 +105,7 @@ class Guest:
         self.console = None
         return True
 
-    def booted(self, seconds=90):
+    def booted(self, seconds=180):
         """Wait for the shell on the console; True if there is one."""
         deadline = time.monotonic() + seconds
         self.console = Console(console_tty(self.domid, deadline))
