@@ -55,9 +55,11 @@ def mean(guest, options, transmitted):
     """Bytes in a packet, of one TCP flow."""
     first = guest.vif().counters()
     why = iperf(guest, *options)
+    if why:
+        raise RuntimeError(why)
     grown = [b - a for a, b in zip(first, guest.vif().counters())]
     octets, packets = (grown[4], grown[5]) if transmitted else (grown[0], grown[1])
-    return octets / max(packets, 1) if not why else why
+    return octets / max(packets, 1)
 
 
 def pieces(report, guest):
