@@ -5,8 +5,7 @@
 //! Nothing can be set: the other end decides how many queues there are, and the protocol how large
 //! rings are. Two operations are left out as they would have nothing true to say:
 //!
-//! - `get_coalesce` (`ethtool -c`): no event is put off. What the stack itself can put off is in
-//!   netlink's `napi-get`, for every driver alike.
+//! - `get_coalesce` (`ethtool -c`): no event is put off.
 //! - `get_rxfh` (`ethtool -x`): it tells how a device spreads what it *receives* over its receive
 //!   queues. The hash of a Xen frontend does the opposite: it chooses the queue of what the device
 //!   transmits. Tools and the stack would take its table for one of receive queues.

@@ -250,7 +250,10 @@ impl<P: Poll> Napi<P> {
             Polled::Done(work) => {
                 // CAST: Clamped below the budget, as NAPI demands of a completed poll.
                 let work = (work as c_int).clamp(0, budget.wrapping_sub(1));
-                // From here on the next poll may run: `state` is not touched any more.
+                // From here on the next poll may run: `state` is not touched any more. So the poll has
+                // told Xen before that it may send events again; one that came since then is noted,
+                // and has the queue scheduled here. (What puts off interrupts by letting NAPI keep
+                // them masked, `napi_defer_hard_irqs` and busy polling, has no effect on them.)
                 //
                 // SAFETY: Called from the poll of this instance.
                 unsafe { bindings::napi_complete_done(napi, work) };
