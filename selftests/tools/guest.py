@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 
+import stream_peer
 from console import Console, console_tty
 from netdev import Netdev, run
 from report import Skip, wait_for
@@ -84,6 +85,7 @@ class Guest:
                        "vcpus": 1, "extra": "console=hvc0 quiet",
                        "vif": [f"mac={self.mac},bridge={BRIDGE}"], **config}
         self.store = Xenstore()
+        self.backend = 0  # the domain that serves its cards
         self.domid = None
         self.console = None
 
@@ -179,13 +181,28 @@ class Guest:
         there = guest.received_hash()
         return "" if here == there else f"sent {here}, {guest.name} has {there}"
 
+    def stream_to_dom0(self, address, octets):
+        """The same to this address of dom0's."""
+        here = self.make_stream(octets)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            there = pool.submit(stream_peer.receive, (address, PORT), octets, 60)
+            self.send_stream(address)
+            return "" if here == there.result() else f"sent {here}, dom0 has {there.result()}"
+
+    def stream_from_dom0(self, octets):
+        """The same from dom0."""
+        self.receive_stream()
+        here = stream_peer.send((self.ip, PORT), octets, 60)
+        there = self.received_hash()
+        return "" if here == there else f"dom0 sent {here}, the guest has {there}"
+
     # --- in dom0 ---
 
     def vif(self, device=0):
         return Netdev(f"vif{self.domid}.{device}")
 
     def back_read(self, key, device=0):
-        return self.store.read(f"/local/domain/0/backend/vif/{self.domid}/{device}/{key}")
+        return self.store.read(f"/local/domain/{self.backend}/backend/vif/{self.domid}/{device}/{key}")
 
     def front_path(self, device=0):
         return f"/local/domain/{self.domid}/device/vif/{device}"
@@ -211,7 +228,8 @@ class Guest:
             found += [name for name in os.listdir("/sys/bus/xen-backend/devices")
                       if name.startswith(f"vif-{domid}-")]
             found += interrupts(f"vif{domid}.")
-            found += [path for path in (f"/local/domain/0/backend/vif/{domid}", f"/local/domain/{domid}")
+            found += [path for path in (
+                f"/local/domain/{self.backend}/backend/vif/{domid}", f"/local/domain/{domid}")
                       if self.store.read(path) is not None]
             return found
         wait_for(seconds, lambda: not left())

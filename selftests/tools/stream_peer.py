@@ -30,7 +30,7 @@ def receive(address, octets, seconds):
                 digest.update(data)
                 count += len(data)
     if count != octets:
-        sys.exit(f"{count} of {octets} bytes came")
+        raise ConnectionError(f"{count} of {octets} bytes came")
     return digest.hexdigest()
 
 
