@@ -8,8 +8,9 @@ use kernel::types::NotThreadSafe;
 
 /// Proof that this thread holds the RTNL.
 ///
-/// The lock does not nest, so at most one of these exists at a time; what is guarded by the RTNL
-/// may therefore be borrowed mutably for as long as this is.
+/// The lock does not nest, so at most one of these can be used at a time: whoever calls into the
+/// stack under the RTNL lends it the token, and only then does a callback have another. What is guarded
+/// by the RTNL may therefore be borrowed mutably for as long as the token is.
 ///
 /// # Invariants
 ///
@@ -21,7 +22,8 @@ impl Rtnl {
     ///
     /// # Safety
     ///
-    /// The RTNL must be held until the token is gone, and there must be no other token.
+    /// The RTNL must be held until the token is gone. Another token must be lent (`&mut`) to the call
+    /// into the stack from which this callback comes.
     pub(super) unsafe fn assume_held() -> Self {
         // INVARIANT: By the safety requirement.
         Self(PhantomData)

@@ -6,7 +6,7 @@ use crate::bindings;
 
 /// Runs `f` while no softirq runs on this CPU. Process or softirq context.
 pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: Undone below, on this CPU: preemption is off meanwhile.
+    // SAFETY: Undone below, by this thread, which stays on this CPU meanwhile.
     unsafe { bindings::xnb_local_bh_disable() };
     let result = f();
     // SAFETY: Done above.

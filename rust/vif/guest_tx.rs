@@ -101,7 +101,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// The [`Fault`] of a frontend whose indices make no sense, or `ENOMEM`.
+    /// `ENOMEM`.
     pub(super) fn new(
         ring: Ring<{ TxRequest::WORDS }>,
         indices: BackRing,

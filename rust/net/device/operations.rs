@@ -82,13 +82,15 @@ impl<T: Operations> Registration<T> {
     };
 
     extern "C" fn open_callback(raw: *mut bindings::net_device) -> c_int {
-        // SAFETY: The stack calls this for a registered device, under the RTNL.
+        // SAFETY: The stack calls this for a registered device, under the RTNL. Where a call of ours
+        // leads here, by the notifiers of `dev_set_mtu()`, say, it has been lent the token.
         let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
         from_result(|| T::open(device, &mut rtnl).map(|()| 0))
     }
 
     extern "C" fn stop_callback(raw: *mut bindings::net_device) -> c_int {
-        // SAFETY: The stack calls this for a registered device, under the RTNL.
+        // SAFETY: The stack calls this for a registered device, under the RTNL. Where a call of ours
+        // leads here, by the notifiers of `dev_set_mtu()`, say, it has been lent the token.
         let (device, mut rtnl) = unsafe { (Handle::<T>::from_raw(raw), Rtnl::assume_held()) };
         T::stop(device, &mut rtnl);
         0
