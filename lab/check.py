@@ -4,10 +4,10 @@
 import fnmatch
 import re
 
-from lab import gates, hosttests, image, ktap, module, outside, pvh, selftests, settings, setup
+from lab import gates, hosttests, image, ktap, module, outside, selftests, settings, setup
 from lab.progress import LabError, say
 
-GROUPS_HERE = (hosttests.GROUP, gates.GROUP, outside.GROUP, pvh.GROUP)
+GROUPS_HERE = (hosttests.GROUP, gates.GROUP, outside.GROUP)
 
 
 def _wanted(name):
@@ -69,9 +69,6 @@ def main():
             raise LabError(f"{settings.CHECKOUT}/selftests/run is missing")
         images = image.base(build_root, tree)
         results += _collect(selftests.run(build_root, tree, images, ko, in_dom0))
-    in_pvh = [name for name in pvh.names() if _wanted(name)]
-    if in_pvh and (settings.TESTS or settings.DOM0 == "pv"):
-        results += _collect(pvh.run(build_root, tree, image.base(build_root, tree), ko, in_pvh))
     if not results:
         raise LabError(f"no test is called {' '.join(settings.TESTS)}\ntry: make check without TESTS, which lists them all")
     count = {status: sum(r.status == status for r in results) for status in (ktap.PASS, ktap.FAIL, ktap.SKIP)}
