@@ -113,7 +113,8 @@ def traffic(report, guest, here, what):
 
 
 def vlan_in_guest(guest, tag, address):
-    guest.sh(f"ip link add link eth{TRUNK} name eth{TRUNK}.{tag} type vlan id {tag};"
+    guest.sh("modprobe 8021q;"
+             f" ip link add link eth{TRUNK} name eth{TRUNK}.{tag} type vlan id {tag};"
              f" ip addr add {address}/24 dev eth{TRUNK}.{tag}; ip link set eth{TRUNK}.{tag} up")
 
 
