@@ -70,14 +70,15 @@ def accelerator(build_root, images, domains):
     if not os.path.exists("/dev/kvm"):
         return TCG
     boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    known = cache.place("kvm", f"{boot}-{images.name}" + ("-virtualised" if domains.virtualised else ""))
+    current = f"{boot}-{images.name}"
+    known = cache.place("kvm", current + ("-virtualised" if domains.virtualised else ""))
     if not known.exists():
         what = "does /dev/kvm work" + (" with virtualisation in it" if domains.virtualised else "")
         with Step(what) as step:
             works = _kvm_boots_xen(build_root, images, domains.virtualised)
             step.note = "yes" if works else "no"
         for old in known.parent.iterdir():
-            if not old.name.startswith(f"{boot}-{images.name}"):
+            if not old.name.startswith(current):
                 old.unlink(missing_ok=True)
         known.write_text("yes" if works else "no", encoding="utf-8")
     return KVM if known.read_text(encoding="utf-8") == "yes" else TCG
@@ -130,8 +131,8 @@ class Machine:
         else:
             boot = ["-kernel", f"{root.KERNEL}/vmlinux", "-initrd", initrd,
                     "-append", LINUX_ARGUMENTS.replace("hvc0", "ttyS0")]
-        argv = ["qemu-system-x86_64", *(domains or PV).machine(how), "-smp", CPUS, "-m", MEMORY, "-nodefaults", "-display", "none", "-no-reboot",
-                "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
+        argv = ["qemu-system-x86_64", *(domains or PV).machine(how), "-smp", CPUS, "-m", MEMORY, "-nodefaults",
+                "-display", "none", "-no-reboot", "-chardev", f"{console},id=console,logfile={files % 'console.log'}", "-serial", "chardev:console",
                 "-chardev", f"file,id=report,path={files % 'report.log'}", "-device", "pci-serial,chardev=report,addr=4",
                 "-chardev", f"file,id=guests,path={files % 'guests.log'}", "-device", "pci-serial,chardev=guests,addr=5", *boot]
         binds = [(images, root.KERNEL, "ro"), (run_dir, root.RUN, "rw")]

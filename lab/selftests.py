@@ -10,12 +10,12 @@ SILENCE = 300  # seconds without a word on any console
 MAX_BOOTS = 4
 
 
-def run(build_root, tree, images, ko, names, domains=qemu.Domains()):
+def run(build_root, tree, images, ko, names):
     """Yields results. names are the wanted tests, none for all."""
     consoles, remaining, boots = trouble.Consoles(), list(names), 0
     while True:
         boots += 1
-        listed, reader, error = yield from _boot(build_root, tree, images, ko, remaining, consoles, domains)
+        listed, reader, error = yield from _boot(build_root, tree, images, ko, remaining, consoles)
         finished = {result.name for result in reader.results}
         left = [name for name in listed if name not in finished]
         if error is None:
@@ -43,16 +43,15 @@ def run(build_root, tree, images, ko, names, domains=qemu.Domains()):
                       note=outside[0].strip()[:70] if outside else "")
 
 
-def _boot(build_root, tree, images, ko, names, consoles, domains):
+def _boot(build_root, tree, images, ko, names, consoles):
     """One dom0. Yields results as they come, except that each waits for the console lines of its test; returns the names
     of the tests, the KTAP reader, and the error if dom0 did not get to the end."""
     run_dir = cache.runs("check")
-    image.dom0(run_dir, build_root, tree, images, "check.sh", ko,
-               {"TESTS": " ".join(names), "GUEST_TYPE": domains.guest})
+    image.dom0(run_dir, build_root, tree, images, "check.sh", ko, {"TESTS": " ".join(names)})
     listed, reader, pending, error, ended = [], ktap.Reader(), [], None, None
     said = time.monotonic()
     consoles.current.clear()
-    with qemu.Machine(build_root, images, run_dir, domains=domains) as machine:
+    with qemu.Machine(build_root, images, run_dir) as machine:
         try:
             for log, line in qemu.Watch(machine, SILENCE).events():
                 if log == "report.log":
