@@ -152,12 +152,15 @@ impl Setup {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // Waits for what is being served, which uses the channel; from here on nothing is.
-        self.work.runner().0.lock().channel = None;
+        {
+            // Waits for what is being served, which uses the channel; from here on nothing is.
+            let mut state = self.work.runner().0.lock();
+            state.channel = None;
+            state.hash.forget();
+        }
         // No event schedules the work any more when that is ended.
         self.binding = None;
         self.work.cancel();
-        self.work.runner().0.lock().hash.forget();
     }
 }
 
