@@ -119,10 +119,8 @@ guest_stream() {
 		here=$(< "$SCRATCH/background.$_background")
 		;;
 	esac
-	# Of sha256sum's line, which may come after an empty one of the console's, the first word.
-	read -r there _ <<< "${there#"${there%%[0-9a-f]*}"}"
 	echo "in dom0 '$here', in the guest '$there'"
-	[ -n "$here" ] && [ "$here" = "$there" ]
+	[ -n "$here" ] && [ "$here" = "${there%% *}" ]
 }
 
 # bridge_has INTERFACE

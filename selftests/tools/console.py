@@ -86,15 +86,20 @@ class Console:
         pattern = re.compile(f"BEGIN-{tag}\r*\n(.*?)END-{tag} (\\d+)".encode(), re.S)
         # Output may stay in the console's ring until the next event, when
         # xenconsoled has held a talkative guest back: an empty line is one.
-        match = None
+        match, nudges = None, 0
         while match is None:
             if time.monotonic() >= deadline:
                 return None
             match = self.read_until(pattern, min(deadline, time.monotonic() + 3))
             if match is None:
                 self.write(b"\n")
+                nudges += 1
         self.seen = self.seen[match.end():]
-        return int(match[2]), match[1].decode(errors="replace").replace("\r", "")
+        output = match[1].decode(errors="replace").replace("\r", "")
+        for _ in range(nudges):
+            # What the terminal echoed of it while there was no output yet.
+            output = output.removeprefix("\n")
+        return int(match[2]), output
 
 
 def main():
