@@ -58,10 +58,7 @@ class Switch:
         self.start("ovs-vswitchd", f"unix:{sock}")
         report.at_exit(self.vsctl, "--if-exists", "del-br", BRIDGE)
         self.vsctl("add-br", BRIDGE)
-        self.netdev = Netdev(BRIDGE)
-        self.netdev.quiet()
-        self.netdev.set_address(DOM0_IP)
-        self.netdev.up()
+        self.set_up(BRIDGE, DOM0_IP)
 
     def start(self, *command):
         with open(f"{self.directory}/{command[0]}.log", "w", encoding="utf-8") as log:
@@ -76,15 +73,19 @@ class Switch:
     def ports(self):
         return sorted(self.vsctl("list-ports", BRIDGE).split())
 
-    def vlan(self, tag, address):
-        """dom0's interface in a VLAN, which goes with the bridge. Its name."""
-        name = f"{BRIDGE}.{tag}"
-        run("ip", "link", "add", "link", BRIDGE, "name", name, "type", "vlan", "id", str(tag))
+    @staticmethod
+    def set_up(name, address):
         netdev = Netdev(name)
         netdev.quiet()
         netdev.set_address(address)
         netdev.up()
-        return name
+        return netdev
+
+    def vlan(self, tag, address):
+        """dom0's interface in a VLAN, which goes with the bridge."""
+        name = f"{BRIDGE}.{tag}"
+        run("ip", "link", "add", "link", BRIDGE, "name", name, "type", "vlan", "id", str(tag))
+        return self.set_up(name, address)
 
 
 def ports(report, switch, guest):
@@ -122,7 +123,7 @@ def test(report):
     switch = Switch(report)
     switch.vlan(7, "10.9.7.1")
     switch.vlan(8, "10.9.8.1")
-    unused = Netdev(switch.vlan(9, "10.9.6.1"))
+    unused = switch.vlan(9, "10.9.6.1")
     run("ip", "address", "add", "10.9.10.1/24", "dev", f"{BRIDGE}.7")
     run("ip", "address", "add", "10.9.11.1/24", "dev", BRIDGE)
 

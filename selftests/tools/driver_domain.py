@@ -149,6 +149,3 @@ class DriverDomain(Guest):
         """Wait until it is so. What is left, or ""."""
         wait_for(seconds, lambda: not self.served(domid))
         return " ".join(self.served(domid))
-
-    def log(self):
-        return self.sh("tail -n 40 /var/log/xen/*; dmesg | tail -n 10")
