@@ -75,9 +75,7 @@ def test(report):
     report.c_fails("takes event-channel then")
     report.check("the error node says so, with the error's number",
                  (vif.error() or "").startswith("2 frontend wrote no event-channel-rx"), vif.error())
-    report.need("the frontend can close", front.withdraw(), STATE_NAMES[vif.back_state()])
-    front.start_again()
-    vif.need_back(INIT_WAIT)
+    front.leave()
     vif.store.remove(vif.error_path)
     front.connect()
     vif.need_back(CONNECTED, "an honest frontend connects after all of them")

@@ -32,9 +32,7 @@ def multicast_requests(vif, polls):
     front = RingFrontend(vif)
     _, gref = front.grants.page()
     front.connect_and_wait()
-    vif.back.quiet()
-    vif.back.up()
-    report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
     front.send_slots([(gref, 0, 0, EXTRA_INFO), bytes([ADD, 0]) + b"\x01\x00\x5e\x00\x00\x01"])
     report.equal("a request is answered", front.statuses(2)[1], (0, NULL))
     polls.work()
@@ -47,9 +45,7 @@ def multicast_requests(vif, polls):
     report.c_fails("does not count requests for the multicast filter")
     report.check("in polls of the usual size", len([done for done in work if done]) >= 3 and
                  sum(work) >= 200 and max(work) <= BUDGET, work)
-    report.need("the frontend can close", front.withdraw())
-    front.start_again()
-    vif.need_back(INIT_WAIT)
+    front.leave()
 
 
 def threads_ticks(vif):
@@ -72,8 +68,7 @@ def after_a_lie(vif, polls):
     front = RingFrontend(vif, queues=2)
     _, gref = front.grants.page()
     front.connect_and_wait()
-    vif.back.up()
-    report.need("two queues: carrier", wait_for(10, vif.back.running))
+    vif.need_open("two queues: carrier")
     front.queues[0].tx.publish(1000)
     front.queues[0].notify()
     report.need("a lie on queue 0: no carrier", wait_for(10, lambda: not vif.back.running()))

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from netdev import ETHERTYPE  # noqa: E402
 from report import Report, wait_for  # noqa: E402
 from ring_frontend import MORE_DATA, OKAY, PAGE, RingFrontend  # noqa: E402
-from vif import INIT_WAIT, Vif  # noqa: E402
+from vif import Vif  # noqa: E402
 
 HEADER = b"\x00\x16\x3e\x00\x00\x0a" + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big")
 
@@ -22,7 +22,7 @@ def frame(length):
 
 class Buffers:
     def __init__(self, vif, start=0, **keys):
-        self.report = report = vif.report
+        self.report = vif.report
         self.vif = vif
         self.front = RingFrontend(vif, start)
         self.pages = {}
@@ -30,9 +30,7 @@ class Buffers:
         # The C driver has a carrier only once there are buffers for a packet.
         self.post(20)
         self.front.connect_and_wait(**keys)
-        self.vif.back.quiet()
-        self.vif.back.up()
-        report.need("carrier", wait_for(10, self.vif.back.running))
+        self.vif.need_open()
         self.sender = self.vif.back.socket()
         self.posted = [ident for ident, _ in self.pages.items()]
 
@@ -138,9 +136,7 @@ def test(report):
     vif.attach(netfront=False)
     for part in (honest, without_sg, over_the_end):
         front = part(vif)
-        report.need(f"{part.__name__}: the frontend can close", front.withdraw())
-        front.start_again()
-        vif.need_back(INIT_WAIT)
+        front.leave(f"{part.__name__}: ")
 
 
 if __name__ == "__main__":

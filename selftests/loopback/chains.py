@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from netdev import ETHERTYPE  # noqa: E402
-from report import DRIVER, Report, wait_for  # noqa: E402
+from report import DRIVER, Report  # noqa: E402
 from ring_frontend import ERROR, EXTRA_INFO, MORE_DATA, NULL, OKAY, PAGE, RingFrontend  # noqa: E402
 from vif import Vif  # noqa: E402
 
@@ -23,9 +23,7 @@ class Chains:
         self.vif.attach(netfront=False)
         self.front = RingFrontend(self.vif)
         self.front.connect_and_wait()
-        self.vif.back.quiet()
-        self.vif.back.up()
-        report.need("carrier", wait_for(10, self.vif.back.running))
+        self.vif.need_open()
         self.pages = [self.front.grants.page() for _ in range(24)]
         self.tap = self.vif.back.socket()
         self.tap.settimeout(5)

@@ -56,9 +56,7 @@ class Guest:
             queue.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(pages)])
             self.pages.append(pages)
         self.front.connect_and_wait(**self.control.keys())
-        vif.back.quiet()
-        vif.back.up()
-        self.report.need("carrier", wait_for(10, vif.back.running))
+        vif.need_open()
         self.ask = self.control.ask
 
     def give(self, data):
@@ -104,9 +102,7 @@ class Guest:
         return queues[0], (hash_type, algorithm, value)
 
     def end(self):
-        self.report.need("the frontend can close", self.front.withdraw())
-        self.front.start_again()
-        self.vif.need_back(INIT_WAIT)
+        self.front.leave()
 
 
 def requests(vif):
@@ -224,9 +220,7 @@ def early(vif):
     report.c_fails("looks at the ring before it knows the queues")
     report.equal("requests from before are answered", control.answers(3),
                  [(number, kind, 0, 0) for number, (kind, *_) in enumerate(requests_made)])
-    report.need("the frontend can close", front.withdraw())
-    front.start_again()
-    vif.need_back(INIT_WAIT)
+    front.leave()
 
 
 def cut_off(vif):

@@ -76,9 +76,7 @@ def test(report):
         front = RingFrontend(vif)
         _, gref = front.grants.page()
         front.connect_and_wait()
-        vif.back.quiet()
-        vif.back.up()
-        report.need(f"{name}: carrier before", wait_for(10, vif.back.running))
+        vif.need_open(f"{name}: carrier before")
         lie(front, gref)
         front.notify()
         if lie is receive_jump:

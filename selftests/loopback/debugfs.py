@@ -52,9 +52,7 @@ def rings(report, vif, path):
     memory[:len(FRAME)] = FRAME
     front.post_buffers([(number, front.grants.page()[1]) for number in range(8)])
     front.connect_and_wait()
-    vif.back.quiet()
-    vif.back.up()
-    report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
     ring = f"{path}/io_ring_q0"
     report.need("a file for the queue", wait_for(5, lambda: os.path.exists(ring)), os.listdir(TOP))
     report.equal("its mode", oct(mode(ring)), oct(0o600))
@@ -136,9 +134,7 @@ def readers(report, vif, path):
             front.connect_and_wait(**Control(front).keys())
             before = counts[0]
             report.need("readers read", wait_for(10, lambda: counts[0] > before + 3))
-            report.need("the frontend can close", front.withdraw())
-            front.start_again()
-            vif.need_back(INIT_WAIT)
+            front.leave()
     finally:
         stop.set()
         thread.join(10)

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from ipcheck import ETH_P_IP, checksum  # noqa: E402
 from netdev import SOL_PACKET  # noqa: E402
-from report import Report, wait_for  # noqa: E402
+from report import Report  # noqa: E402
 from ring_frontend import EXTRA_INFO, MORE_DATA, RING_SIZE, RingFrontend  # noqa: E402
 from vif import INIT_WAIT, Vif, load_driver  # noqa: E402
 
@@ -66,16 +66,12 @@ def states(vif):
 def connect(vif, queues=1, **keys):
     front = RingFrontend(vif, queues=queues)
     front.connect_and_wait(**{"feature_sg": None} | keys)
-    vif.back.quiet()
-    vif.back.up()
-    vif.report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
     return front
 
 
 def end(vif, front):
-    vif.report.need("the frontend can close", front.withdraw())
-    front.start_again()
-    vif.need_back(INIT_WAIT)
+    front.leave()
 
 
 def channels(vif, name, connected):

@@ -82,9 +82,7 @@ class Sender:
         self.buffers = [self.front.grants.page() for _ in range(120)]
         self.front.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(self.buffers)])
         self.front.connect_and_wait(**keys)
-        vif.back.quiet()
-        vif.back.up()
-        self.report.need("carrier", wait_for(10, vif.back.running))
+        vif.need_open()
 
     def send(self, data, gso, flags=CSUM_BLANK):
         """Put it on the ring with this extra info; the statuses of its slots."""
@@ -111,9 +109,7 @@ class Sender:
         return None
 
     def end(self):
-        self.report.need("the frontend can close", self.front.withdraw())
-        self.front.start_again()
-        self.vif.need_back(INIT_WAIT)
+        self.front.leave()
 
 
 def from_guest(vif):

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tools"))
 from netdev import ETHERTYPE  # noqa: E402
-from report import Report, wait_for  # noqa: E402
+from report import Report  # noqa: E402
 from ring_frontend import MORE_DATA, OKAY, PAGE, RingFrontend  # noqa: E402
 from vif import CLOSED, CONNECTED, INIT_WAIT, Vif  # noqa: E402
 
@@ -22,9 +22,7 @@ def test(report):
     front = RingFrontend(vif)
     front.post_buffers([(0, front.grants.page()[1])])  # for a carrier with the C driver
     front.connect_and_wait()
-    vif.back.quiet()
-    vif.back.up()
-    report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
 
     data = b"\xff" * 12 + ETHERTYPE.to_bytes(2, "big") + bytes(range(250)) * 24
     pages = [front.grants.page() for _ in range(2)]

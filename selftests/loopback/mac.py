@@ -36,9 +36,7 @@ def test(report):
         if not report.check(f"{name}: connects", wait_for(10, lambda v=vif: v.back_state() in (
                 CONNECTED, CLOSING)) and vif.back_state() == CONNECTED, vif.error()):
             continue
-        vif.back.quiet()
-        vif.back.up()
-        report.need(f"{name}: carrier", wait_for(10, vif.back.running))
+        vif.need_open(f"{name}: carrier")
         memory, gref = front.grants.page()
         frame = b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x77" + ETHERTYPE.to_bytes(2, "big") + bytes(46)
         memory[:60] = frame

@@ -20,6 +20,10 @@ def group(number):
     return b"\x01\x00\x5e\x00\x00" + bytes([number])
 
 
+def frame(destination, payload=bytes(46)):
+    return destination + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + payload
+
+
 class Listener:
     def __init__(self, vif, **keys):
         self.vif, self.report = vif, vif.report
@@ -29,9 +33,7 @@ class Listener:
         self.front.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(self.pages)])
         self.next = 0
         self.front.connect_and_wait(feature_multicast_control=None, **keys)
-        vif.back.quiet()
-        vif.back.up()
-        self.report.need("carrier", wait_for(10, vif.back.running))
+        vif.need_open()
         self.sender = vif.back.socket()
 
     def request(self, kind, address, flags=EXTRA_INFO, more=()):
@@ -53,8 +55,7 @@ class Listener:
     def passing(self, *destinations):
         """Which of them get through: a broadcast comes behind them, and always does."""
         for destination in (*destinations, ALL):
-            self.sender.send(destination + b"\xfe" + b"\xff" * 5 +
-                             ETHERTYPE.to_bytes(2, "big") + bytes(46))
+            self.sender.send(frame(destination))
         came = []
         wait_for(10, lambda: (came.extend(self.arrived()), ALL in came)[1])
         return [destination for destination in came if destination != ALL]
@@ -65,9 +66,7 @@ class Listener:
 
     def end(self):
         self.sender.close()
-        self.report.need("the frontend can close", self.front.withdraw())
-        self.front.start_again()
-        self.vif.need_back(INIT_WAIT)
+        self.front.leave()
 
 
 def listing(vif):
@@ -146,13 +145,13 @@ def batch(vif):
         # Uses up the buffers, so that the packets wait, some of them in the stack's queue.
         ring = guest.front.rx
         for _ in range((ring.req_prod - ring.rsp_prod) & 0xffffffff):
-            guest.sender.send(OWN + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + bytes(46))
+            guest.sender.send(frame(OWN))
         report.need("no buffers are left", wait_for(10, lambda r=ring: r.rsp_prod == r.req_prod))
         guest.arrived()
         sent = [bytes([number]) * 4 for number in range(count)]
         for number in sent:
-            guest.sender.send(OWN + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + number + bytes(1400))
-        guest.sender.send(group(99) + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + bytes(46))
+            guest.sender.send(frame(OWN, number + bytes(1400)))
+        guest.sender.send(frame(group(99)))
         guest.front.post_buffers([(ident, gref) for ident, (_, gref) in enumerate(guest.pages)])
         came = []
         wait_for(5, lambda c=came: (c.extend(bytes(guest.pages[ident][0][14:18]) for ident, *_ in
@@ -198,9 +197,7 @@ def queues(vif):
         queue.post_buffers([(ident, gref) for ident, (_, gref) in pages.items()])
         memory[number] = pages
     front.connect_and_wait(request_multicast_control=1)
-    vif.back.quiet()
-    vif.back.up()
-    report.need("two queues: carrier", wait_for(10, vif.back.running))
+    vif.need_open("two queues: carrier")
     _, gref = front.grants.page()
     for _ in range(20):
         for number, queue in enumerate(front.queues):
@@ -216,7 +213,7 @@ def queues(vif):
     wanted = {group(number) for start in (0, 30) for number in range(start, start + 20, 2)}
     with vif.back.socket() as sock:
         for number in range(60):
-            sock.send(group(number) + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big") + bytes(46))
+            sock.send(frame(group(number)))
     came = []
 
     def all_came():
@@ -225,9 +222,7 @@ def queues(vif):
         return len(came) >= len(wanted)
     wait_for(10, all_came)
     report.equal("two queues: what is listed in the end passes", sorted(came), sorted(wanted))
-    report.need("the frontend can close", front.withdraw())
-    front.start_again()
-    vif.need_back(INIT_WAIT)
+    front.leave()
 
 
 def test(report):

@@ -70,9 +70,7 @@ def connect(vif):
     front = RingFrontend(vif)
     front.post_buffers([(0, front.grants.page()[1])])
     front.connect_and_wait()
-    vif.back.quiet()
-    vif.back.up()
-    vif.report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
     return front
 
 

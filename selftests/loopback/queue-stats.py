@@ -40,9 +40,7 @@ class Guest:
         self.front = RingFrontend(vif, queues=queues)
         self.memory, self.gref = self.front.grants.page()
         self.front.connect_and_wait()
-        vif.back.quiet()
-        vif.back.up()
-        self.report.need("carrier", wait_for(10, vif.back.running))
+        vif.need_open()
 
     def send(self, queue, sizes):
         """Frames from the guest on one queue; the last ones have no page, and are short."""
@@ -75,9 +73,7 @@ class Guest:
                  sum(length < 0 for length in queue)) for queue in lengths]
 
     def end(self):
-        self.report.need("the frontend can close", self.front.withdraw())
-        self.front.start_again()
-        self.vif.need_back(INIT_WAIT)
+        self.front.leave()
 
 
 def sums(report, name, vif, family, want):

@@ -45,9 +45,7 @@ def serve(report, vif, count):
         queue.post_buffers([(ident, gref) for ident, (_, gref) in pages.items()])
         buffers.append({ident: memory for ident, (memory, _) in pages.items()})
     front.connect_and_wait()
-    vif.back.quiet()
-    vif.back.up()
-    report.need(f"{count} queues: carrier", wait_for(10, vif.back.running))
+    vif.need_open(f"{count} queues: carrier")
     report.equal(f"{count} queues: rx and tx queues in sysfs", real_queues(vif), (count, count))
     report.equal(f"{count} queues: interrupts", interrupts(vif),
                  {f"{vif.back.name}-q{number}" for number in range(count)})
@@ -149,9 +147,7 @@ def test(report):
     report.equal("offered", vif.back_read("multi-queue-max-queues"), str(MAX))
     for count in (2, 1, MAX, 3):
         front = serve(report, vif, count)
-        report.need("the frontend can close", front.withdraw())
-        front.start_again()
-        vif.need_back(INIT_WAIT)
+        front.leave()
     refusals(report, vif)
     cut_off(report, vif)
     front = serve(report, vif, MAX)

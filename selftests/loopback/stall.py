@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from netdev import ETHERTYPE  # noqa: E402
 from report import DRIVER, Report, wait_for  # noqa: E402
 from ring_frontend import RingFrontend  # noqa: E402
-from vif import INIT_WAIT, Vif, load_driver, read_file, write_file  # noqa: E402
+from vif import Vif, load_driver, read_file, write_file  # noqa: E402
 
 DRAIN, STALL = 1.0, 2.5
 HEADER = b"\x00\x16\x3e\x00\x00\x0a" + b"\xfe" + b"\xff" * 5 + ETHERTYPE.to_bytes(2, "big")
@@ -39,10 +39,8 @@ class Stall:
         self.front = RingFrontend(vif)
         self.post(1)
         self.front.connect_and_wait(**keys)
-        vif.back.quiet()
         vif.back.mtu = 9000
-        vif.back.up()
-        self.report.need(f"{name}: carrier", wait_for(10, vif.back.running))
+        vif.need_open(f"{name}: carrier")
         self.sender = vif.back.socket()
         self.send()
         self.report.equal(f"{name}: a packet", len(self.front.received(1)), 1)
@@ -86,9 +84,7 @@ class Stall:
 
     def end(self):
         self.sender.close()
-        self.report.need(f"{self.name}: the frontend can close", self.front.withdraw())
-        self.front.start_again()
-        self.vif.need_back(INIT_WAIT)
+        self.front.leave(f"{self.name}: ")
 
 
 def drained(vif):

@@ -71,9 +71,7 @@ def test(report):
     _, buffer = front.grants.page()
     memory[:len(FRAME)] = FRAME
     front.connect_and_wait(feature_gso_tcpv4=1)
-    vif.back.quiet()
-    vif.back.up()
-    report.need("carrier", wait_for(10, vif.back.running))
+    vif.need_open()
     expect("the frontend says Connected", "vif_frontend_state", node=node, state="Connected")
     expect("it is connected", "vif_connect", node=node, queues=1,
            features="sg|rx-notify|gso-tcpv4", headroom=0)

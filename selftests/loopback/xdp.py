@@ -31,10 +31,8 @@ class Receiver:
         self.posted = []
         self.post(BUFFERS)
         self.front.connect_and_wait(**keys)
-        vif.back.quiet()
         vif.back.mtu = 9000
-        vif.back.up()
-        self.report.need("carrier", wait_for(10, vif.back.running))
+        vif.need_open()
         self.sender = vif.back.socket()
 
     def post(self, count):
@@ -78,6 +76,7 @@ class Receiver:
 
     def reconfigure(self, headroom):
         self.vif.front_write("xdp-headroom", headroom)
+        self.front.written.append("xdp-headroom")
         self.vif.front_write("state", RECONFIGURING)
         answered = self.vif.wait_back(RECONFIGURED)
         # A script that says again that it is done: no news for who waits for Reconfigured.
@@ -85,6 +84,10 @@ class Receiver:
         answered = answered and not wait_for(0.3, lambda: self.vif.back_state() != RECONFIGURED)
         self.vif.front_write("state", CONNECTED)
         return answered
+
+    def end(self):
+        self.sender.close()
+        self.front.leave()
 
 
 def under_traffic(vif):
@@ -118,11 +121,7 @@ def under_traffic(vif):
     report.equal("all headrooms were seen", seen, {0, 64, 256, 1096})
     report.c_fails("says that the headroom is part of the packet")
     report.equal("bytes are where each packet says", wrong, [])
-    receiver.sender.close()
-    report.need("the frontend can close", receiver.front.withdraw())
-    vif.store.remove(f"{vif.front_path}/xdp-headroom")
-    receiver.front.start_again()
-    vif.need_back(INIT_WAIT)
+    receiver.end()
 
 
 def test(report):
@@ -141,19 +140,12 @@ def test(report):
         longer = (PAGE - headroom, PAGE - headroom + 1, PAGE, 9014)
         for length in (60, 1514, *(longer if DRIVER != "xen-netback" else ())):
             receiver.expect(f"{headroom} bytes, packet of {length}", length, headroom)
-    receiver.sender.close()
-    report.need("the frontend can close", receiver.front.withdraw())
-    vif.store.remove(f"{vif.front_path}/xdp-headroom")
-    receiver.front.start_again()
-    vif.need_back(INIT_WAIT)
+    receiver.end()
 
     under_traffic(vif)
     receiver = Receiver(vif, xdp_headroom=256)
     receiver.expect("asked for at connect", 1000, 256)
-    receiver.sender.close()
-    report.need("the frontend can close", receiver.front.withdraw())
-    receiver.front.start_again()
-    vif.need_back(INIT_WAIT)
+    receiver.end()
 
     receiver = Receiver(vif)
     receiver.expect("the next frontend asks for nothing", 5000, 0)

@@ -10,7 +10,7 @@ import struct
 
 from netdev import run
 from report import wait_for
-from vif import CLOSED, CONNECTED, INITIALISING, write_file
+from vif import CLOSED, CONNECTED, INIT_WAIT, INITIALISING, STATE_NAMES, write_file
 
 RING_SIZE = 256
 PAGE = 4096
@@ -250,6 +250,13 @@ class RingFrontend(Queue):
 
     def start_again(self):
         self.vif.front_write("state", INITIALISING)
+
+    def leave(self, what=""):
+        """Make way for another frontend, for which the backend waits then."""
+        self.vif.report.need(f"{what}the frontend can close", self.withdraw(),
+                             f"the backend is {STATE_NAMES[self.vif.back_state()]}")
+        self.start_again()
+        self.vif.need_back(INIT_WAIT)
 
     def wait_event(self, seconds=10):
         """Has the backend sent an event? It is acknowledged."""

@@ -123,6 +123,13 @@ class Vif:
         self.report.need(name or f"backend is {STATE_NAMES[state]}", self.wait_back(state, seconds),
                          f"it is {STATE_NAMES[self.back_state()]}; error node: {self.error()}")
 
+    def need_open(self, name="carrier"):
+        """The backend's interface up, without frames of the kernel's own, and with a
+        carrier."""
+        self.back.quiet()
+        self.back.up()
+        self.report.need(name, wait_for(10, self.back.running))
+
     def error(self):
         return self.store.read(self.error_path)
 
